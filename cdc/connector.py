@@ -1,0 +1,111 @@
+"""How a connector presents itself: one object under an entry point of the group `cdc.sources` or `cdc.sinks`.
+
+The module that the entry point names is imported to validate a configuration, so it holds the configuration model and
+imports its vendor's library only inside `build` and `probe`.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cdc.ports import Clock, Sink, Source
+
+EnvelopeName = Literal["debezium", "flat"]
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+"""Pipeline and sink names: they become parts of topics, tables, ids and file names."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+
+
+class ConfigModel(BaseModel):
+    """Base of every configuration model: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SchemaOverride(ConfigModel):
+    """`schema:` on a sink: what differs from the pipeline's."""
+
+    mode: Literal["document"] | None = None
+    envelope: EnvelopeName | None = None
+
+
+class SinkConfig(ConfigModel):
+    """Base of a sink's configuration. A subclass adds `type: Literal["..."]` and its own keys."""
+
+    name: Name
+    schema_: SchemaOverride | None = Field(default=None, alias="schema")
+
+    def check_tables(self, tables: Sequence[str]) -> None:
+        """Raises ValueError if this sink cannot take changes of these tables together."""
+
+
+class SourceConfig(ConfigModel):
+    """Base of a source's configuration. A subclass adds `type: Literal["..."]` and its own keys.
+
+    `start` and `on_gap` are the engine's; the others are the connector's.
+    """
+
+    tables: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+CountCall = Callable[[str, str], None]
+"""(operation, outcome): feeds `cdc_api_calls_total`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What a sink gets of its surroundings."""
+
+    pipeline: str
+    base: Path
+    """Relative paths of the configuration are relative to this."""
+    tables: Sequence[str]
+    clock: Clock
+    executor: Callable[[int], Executor]
+    """A pool of at most so many threads, named after the sink; joined after `close`."""
+    count_call: CountCall
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    pipeline: str
+    clock: Clock
+    readers: int
+    """How many threads will call at once: the size of a connection pool."""
+    count_call: CountCall
+
+
+S = TypeVar("S", bound=SinkConfig)
+R = TypeVar("R", bound=SourceConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkConnector(Generic[S]):
+    config: type[S]
+    build: Callable[[S, SinkContext], Sink]
+    probe: Callable[[S, SinkContext], Sequence[str]]
+    """For `cdc check`: read-only calls that find out whether this sink would work; what it saw, a line each.
+
+    Raises SinkError or ConfigError for what is unreachable, denied or missing.
+    """
+    envelope: EnvelopeName | None
+    """The default envelope; None: takes the changes as they are, without Avro."""
+    needs_new_image: bool = False
+    """Useless on a stream without new images (KEYS_ONLY, OLD_IMAGE): refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConnector(Generic[R]):
+    config: type[R]
+    build: Callable[[R, SourceContext], Source]
+    probe: Callable[[R, SourceContext], Sequence[str]]
+
+
+AnySinkConnector = SinkConnector[Any]
+AnySourceConnector = SourceConnector[Any]

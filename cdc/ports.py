@@ -1,0 +1,337 @@
+"""What the core needs of the outside. The docstrings are the contract; `cdc.testing` has the tests that hold an
+implementation to it.
+
+Threads: a `Source` is called from several threads at once. A `Sink`, a `StateStore` and `DeadLetters` are called from
+one thread at a time. Every method raises only `cdc.errors.CdcError` for what can happen outside; anything else is a
+bug and ends the process.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from cdc.model import (
+    Batch,
+    Durability,
+    EncodedBatch,
+    Listing,
+    Page,
+    Position,
+    RegisteredSchema,
+    ShardKey,
+    Stream,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One reading of both clocks. Schedules go by `monotonic`, ages of records by `wall`: the wall clock may jump."""
+
+    monotonic: float
+    """Seconds since an arbitrary start; never goes back."""
+    wall: float
+    """Seconds since the epoch, UTC."""
+
+
+class Clock(Protocol):
+    def now(self) -> Instant: ...
+
+
+class Source(Protocol):
+    """A service that has streams of shards. Makes one call per method and never retries: the engine does."""
+
+    def streams(self) -> Sequence[Stream]:
+        """The current stream of each configured table.
+
+        Raises:
+            SourceError: `NOT_FOUND` for a table that is absent, `CONFIGURATION` for one without an enabled stream.
+        """
+        ...
+
+    def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
+        """All shards of the stream, all pages of the listing; never a part of it.
+
+        With `parent`, its children are enough, where the service can filter; `Listing.complete` tells.
+        """
+        ...
+
+    def iterator(self, shard: ShardKey, position: Position, *, latest: bool = False) -> str:
+        """An iterator that begins after `position`; for `BEGINNING` at the oldest record; with `latest` at the newest.
+
+        Raises:
+            SourceError: `TRIMMED` if the position expired, `NOT_FOUND` if the shard is gone.
+        """
+        ...
+
+    def read(self, shard: ShardKey, iterator: str) -> Page:
+        """The next page. Reading twice with one iterator gives the same records.
+
+        Raises:
+            SourceError: `ITERATOR_EXPIRED`, `TRIMMED`, `NOT_FOUND`, `THROTTLED`, `UNAVAILABLE`, `MALFORMED`.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The two answers of a write, in this order. Each is set once, from any thread.
+
+    `accepted`: the sink owns the batch (a crash loses it); the next batch of this shard may come. Delaying it is how a
+    sink holds back the reader. `durable`: a crash now does not lose it, nor anything of this shard before it.
+
+    A failure is a `SinkError`. If `accepted` fails, `durable` fails likewise, and nothing of the batch is owned. A
+    failed `durable` hands this and all later batches of the shard back: theirs fail too, and the engine sends them
+    again, in order, once the sink is better.
+    """
+
+    accepted: "Future[None]"
+    durable: "Future[Durability]"
+
+
+class Sink(Protocol):
+    """A destination. All methods are called from one thread, which belongs to this sink alone: a slow call delays this
+    sink and no other. What must go on beside it (polling, flushing by time, parallel writes) runs on
+    `SinkContext.executor`.
+    """
+
+    name: str
+
+    def open(self) -> None:
+        """Connects. May be called again after it failed.
+
+        Raises:
+            SinkError: `UNAVAILABLE`, `ACCESS_DENIED`, `NOT_FOUND`: retried, and visible in `/ready`.
+        """
+        ...
+
+    def claim(self, shards: Collection[ShardKey]) -> Mapping[ShardKey, Position] | None:
+        """From here on this process is the only writer of these shards: whoever wrote them before is fenced off.
+
+        Returns what the sink holds durably; a shard that it knows nothing of is absent. None: it keeps no positions.
+        """
+        ...
+
+    def write(self, batch: EncodedBatch) -> Receipt:
+        """Takes one batch. At most one unaccepted batch per shard, many undurable ones; batches of a shard come in
+        order. Changes of one item (same source key) must take effect in order; different items may overtake each other
+        if the sink's own order is not promised.
+
+        Raises nothing for what the outside does: that is what the receipt's futures are for.
+        """
+        ...
+
+    def flush(self, *, deadline: float) -> "Future[None]":
+        """After it, all that was accepted is durable. `deadline`: seconds from now; later it may fail."""
+        ...
+
+    def release(self, shards: Collection[ShardKey]) -> None:
+        """These shards are not this process's any more; all that was accepted of them is durable."""
+        ...
+
+    def close(self, *, deadline: float) -> None:
+        """Ends within about `deadline` seconds, its threads too; what is not durable by then is lost here and sent
+        again by the next run."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns a whole batch into Avro in one call. Called from the sinks' threads, from several at once."""
+
+    def encode(self, batch: Batch) -> EncodedBatch:
+        """A change that has no form in the schema is in `EncodedBatch.rejects`; the others are encoded.
+
+        Raises:
+            RegistryError: a schema could not be registered or read.
+        """
+        ...
+
+
+class SchemaRegistry(Protocol):
+    def register(self, subject: str, schema: str) -> RegisteredSchema:
+        """The id of this schema under this subject; the same id for the same schema, however often it is asked."""
+        ...
+
+    def schema(self, id: int) -> RegisteredSchema:  # noqa: A002 - the field's own word
+        """
+        Raises:
+            RegistryError: `NOT_FOUND`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One change that one sink could not be given."""
+
+    pipeline: str
+    sink: str
+    table: str
+    shard: ShardKey
+    sequence: str
+    created_ms: int
+    """The stream's creation time: with the sequence number, the change's version."""
+    kind: str
+    """`ErrorKind` value."""
+    reason: str
+    at: float
+    """Epoch seconds of the refusal."""
+    record: bytes
+    """The stream record, as the service sent it (JSON)."""
+
+
+class DeadLetters(Protocol):
+    def open(self) -> None: ...
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Durable when it returns. The same letter written twice (after a crash) is one letter to `read`.
+
+        Raises:
+            DeadLetterError: nothing of it may count as written; the cursor does not pass.
+        """
+        ...
+
+    def read(self) -> Iterator[DeadLetter]: ...
+
+    def count(self) -> Mapping[str, int]:
+        """Letters per sink."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who runs a pipeline: enough to tell on the same host whether it is still alive."""
+
+    host: str
+    pid: int
+    process_started: str
+    """The process's start time as the operating system tells it: a recycled pid is not the owner."""
+    admin: str = ""
+    """`host:port` of its admin server, for `cdc status`."""
+    heartbeat: float = 0.0
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Proof of ownership. Every save is conditional on `epoch`."""
+
+    owner: Owner
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCursor:
+    """The durable position of one sink on one shard."""
+
+    sink: str
+    shard: ShardKey
+    position: Position
+    table: str
+    kept_by_sink: bool
+    """The sink keeps this position too; its absence there would be lost data."""
+    saved_at: float
+    """Epoch seconds."""
+    through: float | None = None
+    """Every change before this time (epoch seconds) is durable at this sink, as far as this shard goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedStart:
+    """Where a sink began on a stream: decides how shards without a cursor are read."""
+
+    sink: str
+    stream: str
+    table: str
+    start: str
+    """`trim-horizon` or `latest`."""
+    started_at: float
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedGap:
+    """Changes that expired before they were read, at one sink; visible for ever."""
+
+    sink: str
+    shard: ShardKey
+    table: str
+    found_at: float
+    reason: str
+    decision: str = ""
+    """Empty: the shard is halted until somebody decides; else what was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """All that a pipeline has saved."""
+
+    cursors: Sequence[SavedCursor] = ()
+    starts: Sequence[SavedStart] = ()
+    gaps: Sequence[SavedGap] = ()
+    settings: Mapping[str, str] | None = None
+    """What a pipeline began with and keeps (`sink.NAME.schema` ...)."""
+    epochs: Mapping[str, int] | None = None
+    """The reset epoch of each sink that ever had a reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What one save does, as one transaction. Cursors, starts and gaps replace those of the same key."""
+
+    cursors: Sequence[SavedCursor] = ()
+    starts: Sequence[SavedStart] = ()
+    gaps: Sequence[SavedGap] = ()
+    settings: Mapping[str, str] | None = None
+    epochs: Mapping[str, int] | None = None
+    forget: Sequence[tuple[str, ShardKey]] = ()
+    """Cursors to delete: (sink, shard)."""
+
+
+class StateStore(Protocol):
+    """Where cursors are kept. One pipeline per instance; one place may hold many pipelines."""
+
+    def open(self) -> None:
+        """
+        Raises:
+            StateError: `STATE_FORMAT` if it was written by a newer version, or is no state at all.
+        """
+        ...
+
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+        """Becomes the owner: at once if nobody is or the owner is dead on this host, else after its lease expired.
+        Every acquisition raises the epoch.
+
+        Raises:
+            StateError: `NOT_OWNER`, naming the living owner and, in `remedy`, how long its lease lasts.
+        """
+        ...
+
+    def renew(self, lease: Lease, *, now: float, admin: str = "") -> None:
+        """
+        Raises:
+            StateError: `NOT_OWNER` when somebody else has acquired it meanwhile.
+        """
+        ...
+
+    def owner(self) -> Owner | None:
+        """The present owner, dead or alive; None after a release."""
+        ...
+
+    def load(self) -> Saved: ...
+
+    def save(self, lease: Lease, change: StateChange) -> None:
+        """Durable when it returns.
+
+        Raises:
+            StateError: `NOT_OWNER` if the epoch is not the current one (nothing is saved), `UNAVAILABLE`.
+        """
+        ...
+
+    def release(self, lease: Lease) -> None: ...
+
+    def close(self) -> None: ...
