@@ -1,0 +1,1 @@
+"""Change data capture for DynamoDB: the service, its ports and its engine."""

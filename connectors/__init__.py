@@ -1,0 +1,1 @@
+"""The sources, sinks and stores that implement the ports of `cdc.ports`."""

@@ -1,0 +1,1 @@
+"""DynamoDB values and changes as Avro: values, inference, evolution, envelopes, registries."""
