@@ -162,7 +162,11 @@ class Change(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     @property
     def by_ttl(self) -> bool:
         identity = self.user_identity
-        return identity is not None and identity.type == "Service" and identity.principal_id == "dynamodb.amazonaws.com"
+        return (
+            identity is not None
+            and identity.type == "Service"
+            and identity.principal_id == "dynamodb.amazonaws.com"
+        )
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
@@ -290,5 +294,3 @@ def version(created_ms: int, sequence: str, *, generation: int = 0) -> str:
     numbers alone would not do: those of a new stream start lower than those of the old one.
     """
     return f"{created_ms:013d}-{generation:06d}-{int(sequence):040d}"
-
-
