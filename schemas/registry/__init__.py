@@ -1,0 +1,1 @@
+"""Where schemas are registered: the implementations of `cdc.ports.SchemaRegistry`."""
