@@ -85,9 +85,9 @@ def _compiled(schema: str) -> Any:
     return parse_schema(json.loads(schema))
 
 
-def _read(schema: str, data: bytes) -> dict[str, Any]:
+def _read(schema: str, data: bytes) -> Any:
     stream = BytesIO(data)
-    record: dict[str, Any] = schemaless_reader(stream, _compiled(schema), None)
+    record: Any = schemaless_reader(stream, _compiled(schema), None)
     if stream.read(1):
         raise ValueError("bytes are left over: this is not the schema that the value was written with")
     return record
