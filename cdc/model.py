@@ -131,8 +131,8 @@ class Identity(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     principal_id: str = ""
 
 
-class Images(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
-    """The `dynamodb` block of a stream record. An absent image is an empty, falsy `Raw`."""
+class Images(msgspec.Struct, frozen=True, gc=False, rename="pascal", omit_defaults=True):
+    """The `dynamodb` block of a stream record. An absent image is an empty, falsy `Raw`, and absent in JSON too."""
 
     sequence_number: str
     approximate_creation_date_time: float = 0.0
@@ -142,7 +142,7 @@ class Images(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     size_bytes: int = 0
 
 
-class Change(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class Change(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One record of a stream, as `GetRecords` gives it: `{"eventName": ..., "dynamodb": {...}}`."""
 
     event_name: EventName
