@@ -18,8 +18,35 @@ VIEW_TYPES: tuple[ViewType, ...] = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_
 
 AWKWARD_NAMES = (
     *("item", "__op", "__deleted", "__ts_ms", "__version", "before", "after", "source", "op", "ts_ms"),
-    *("order-id", "order_x2d_id", "_x6f_rder-id", "_", "__", "_x", "1st", "_x31_st", "a.b", "a:b", "Ä", "ä", "a\u0308"),
-    *('say "hi"', "back\\slash", "new\nline", "\u0000", "\U0001f600", " ", "S", "N", "M", '"M"', "Keys", "NewImage"),
+    *(
+        "order-id",
+        "order_x2d_id",
+        "_x6f_rder-id",
+        "_",
+        "__",
+        "_x",
+        "1st",
+        "_x31_st",
+        "a.b",
+        "a:b",
+        "Ä",
+        "ä",
+        "a\u0308",
+    ),
+    *(
+        'say "hi"',
+        "back\\slash",
+        "new\nline",
+        "\u0000",
+        "\U0001f600",
+        " ",
+        "S",
+        "N",
+        "M",
+        '"M"',
+        "Keys",
+        "NewImage",
+    ),
 )
 """Names that an envelope, an escape, Avro or JSON could trip over."""
 
@@ -53,7 +80,7 @@ def spellings(draw: st.DrawFn, number: str) -> str:
     whole, fraction = whole[: len(whole) - shift], whole[len(whole) - shift :] + fraction
     fraction += "0" * draw(st.integers(0, 3))
     whole = "0" * draw(st.integers(0 if whole else 1, 3)) + whole
-    plus = draw(st.sampled_from(("", "+"))) if not sign else sign
+    plus = sign or draw(st.sampled_from(("", "+")))
     return f"{plus}{whole}{'.' if fraction else ''}{fraction}{exponent}"
 
 
@@ -95,9 +122,11 @@ def attribute_values() -> st.SearchStrategy[AttributeValue]:
     """Any value."""
 
     def nested(values: st.SearchStrategy[AttributeValue]) -> st.SearchStrategy[AttributeValue]:
-        lists = st.fixed_dictionaries({"L": st.lists(values, max_size=3)})
-        maps = st.fixed_dictionaries({"M": st.dictionaries(attribute_names(), values, max_size=3)})
-        return lists | maps  # type: ignore[return-value]
+        lists: st.SearchStrategy[Any] = st.fixed_dictionaries({"L": st.lists(values, max_size=3)})
+        maps: st.SearchStrategy[Any] = st.fixed_dictionaries(
+            {"M": st.dictionaries(attribute_names(), values, max_size=3)}
+        )
+        return lists | maps
 
     return st.recursive(scalars(), nested, max_leaves=6) | deep_values()
 
@@ -206,7 +235,10 @@ def batches(
     sequences = sorted(
         draw(st.sets(st.integers(10**20, 10**39), min_size=min_size, max_size=max_size)) if max_size else ()
     )
-    answer = {"Records": [draw(records(stream, sequence)) for sequence in sequences], "NextShardIterator": "next"}
+    answer = {
+        "Records": [draw(records(stream, sequence)) for sequence in sequences],
+        "NextShardIterator": "next",
+    }
     return batch_of(stream, draw(json_texts(answer)))
 
 

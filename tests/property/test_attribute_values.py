@@ -70,6 +70,8 @@ def test_order_counts_in_lists_and_nowhere_else(value: AttributeValue, random: A
             case {"L": elements}:
                 for element in elements:
                     shuffle(element)
+            case _:
+                pass
 
     shuffle(shuffled)
     assert same_value(value, shuffled)

@@ -9,7 +9,7 @@ import fastavro
 import pytest
 from hypothesis import given
 
-from cdc.model import Batch, Change, Encoding, version
+from cdc.model import Batch, Change, Encoding, ViewType, version
 from schemas.attribute_value import canonical_number, key_text, same_item
 from schemas.decode import decode_key, decode_value, to_item
 from schemas.document import DocumentEncoder
@@ -17,7 +17,7 @@ from schemas.envelope import EnvelopeName
 from tests.registries import MemoryRegistry
 from tests.strategies import VIEW_TYPES, batches
 
-WITH_NEW_IMAGE = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
+WITH_NEW_IMAGE: tuple[ViewType, ...] = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 
 
 def encoded(batch: Batch, envelope: EnvelopeName) -> Encoding | None:
@@ -101,7 +101,9 @@ def test_flat_rows_are_read_back_as_the_items_that_were_written(batch: Batch) ->
             assert row["item"] is decoded.after is to_item(avro.value_schema.text, value) is None
         else:
             assert row["item"].encode() == bytes(change.dynamodb.new_image)
-            assert in_order(to_item(avro.value_schema.text, value)) == in_order(image(change.dynamodb.new_image))
+            assert in_order(to_item(avro.value_schema.text, value)) == in_order(
+                image(change.dynamodb.new_image)
+            )
 
 
 @given(batches(views=VIEW_TYPES))
