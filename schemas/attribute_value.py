@@ -8,7 +8,7 @@ binary as `bytes`, sets as lists. Nothing is ever a float: the text of a number 
 import base64
 import json
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import msgspec
@@ -39,7 +39,7 @@ class InvalidValueError(ValueError):
 
 
 _item_decoder = msgspec.json.Decoder(Item)
-_ONE_MEMBER = {1}
+_ONE_MEMBER = frozenset((1,))
 
 
 def parse_item(text: bytes | msgspec.Raw) -> Item:
@@ -54,22 +54,23 @@ def parse_item(text: bytes | msgspec.Raw) -> Item:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         # The library's message can name an attribute, which may be a key of a user's map.
         raise InvalidValueError(f"not an item in DynamoDB JSON ({type(error).__name__})") from None
-    # The decoder checks names and types; how many members a value has is left. Nothing can be nested without "M" or
-    # "L": most items are spared the walk.
-    if not set(map(len, item.values())) <= _ONE_MEMBER or (
-        (b'"M"' in text or b'"L"' in text) and not all(map(_well_formed, item.values()))
-    ):
+    # The decoder has checked names and types; how many members each value has is left. Nothing can be nested without
+    # "M" or "L": most items are spared the walk.
+    nested = b'"M"' in text or b'"L"' in text
+    if not (_all_whole(item.values()) if nested else _ONE_MEMBER.issuperset(map(len, item.values()))):
         raise InvalidValueError("an attribute value has not exactly one member of a known type")
     return item
 
 
-def _well_formed(value: AttributeValue) -> bool:
-    if len(value) != 1:
-        return False
-    if "M" in value:
-        return all(map(_well_formed, value["M"].values()))
-    if "L" in value:
-        return all(map(_well_formed, value["L"]))
+def _all_whole(values: Iterable[AttributeValue]) -> bool:
+    for value in values:
+        if len(value) != 1:
+            return False
+        if "M" in value:
+            if not _all_whole(value["M"].values()):
+                return False
+        elif "L" in value and not _all_whole(value["L"]):
+            return False
     return True
 
 

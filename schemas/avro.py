@@ -5,6 +5,7 @@ bytes, a record its fields one after the other, a union the index of its branch 
 """
 
 from collections.abc import Sized
+from functools import lru_cache
 from typing import Final
 
 FALSE: Final = b"\x00"
@@ -14,6 +15,7 @@ FIRST: Final = b"\x00"
 SECOND: Final = b"\x02"
 
 
+@lru_cache(maxsize=4096)
 def _varint(number: int) -> bytes:
     zigzag = (number << 1) ^ (number >> 63)
     if zigzag < 0x80:  # noqa: PLR2004 - the specification's seven bits
@@ -27,6 +29,7 @@ def _varint(number: int) -> bytes:
 
 
 _LENGTHS = tuple(map(_varint, range(8192)))
+"""Most lengths are small; most times, cached above, are those of the record before."""
 
 
 def long(number: int) -> bytes:

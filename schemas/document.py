@@ -69,6 +69,7 @@ class DocumentEncoder:
         write_key = _key_writer(batch.stream.key)
         write_value = self._value_writer(batch)
         promised = envelope.has_new_image(batch.stream.view_type)
+        has_before = self._envelope != "flat"
         changes: list[Change] = []
         keys: list[bytes] = []
         values: list[bytes] = []
@@ -77,7 +78,7 @@ class DocumentEncoder:
             images = change.dynamodb
             try:
                 key = write_key(images.keys)
-                old = _image(images.old_image)
+                old = _image(images.old_image) if has_before else None
                 new = _image(images.new_image, required=promised and change.event_name != "REMOVE")
             except InvalidValueError as error:
                 rejects.append(batch.reject(change, ErrorKind.UNENCODABLE, str(error)))

@@ -69,7 +69,6 @@ BROKEN: dict[str, dict[str, Any]] = {
     "the new image has a plain value": record(2, NewImage={"pk": "secret"}),
     "the new image has a number that is no text": record(2, NewImage={"n": {"N": 1}}),
     "the new image has an unknown type": record(2, NewImage={"pk": {"X": "secret"}}),
-    "the old image is no object": record(2, "MODIFY", NewImage=KEYS, OldImage=1),
     "the promised new image is missing": record(2, "MODIFY", OldImage=KEYS),
     "the promised new image is empty": record(2, NewImage={}),
 }
@@ -94,6 +93,14 @@ def test_a_broken_record_is_rejected_and_the_others_are_encoded(
     assert json.loads(reject.record) == json.loads(json.dumps(broken))
     assert reject.reason
     assert "secret" not in reject.reason
+
+
+def test_a_broken_old_image_is_rejected_by_the_envelope_that_shows_it() -> None:
+    page = batch(
+        record(1, "MODIFY", NewImage=KEYS, OldImage=["secret"]), record(2, "REMOVE", OldImage="secret")
+    )
+    assert [reject.sequence for reject in encoder("debezium").encode(page).rejects] == ["1", "2"]
+    assert not encoder("flat").encode(page).rejects
 
 
 def test_a_binary_key_that_is_not_base64_is_rejected() -> None:
