@@ -182,7 +182,7 @@ def _key_fields(key: tuple[KeyAttribute, ...]) -> list[dict[str, Any]]:
 def _image_field() -> dict[str, Any]:
     # The name by which Connect's sinks know a text for JSON.
     text = {"type": "string", "connect.version": 1, "connect.name": "io.debezium.data.Json"}
-    doc = "the item as DynamoDB JSON; null: the stream does not say"
+    doc = "the item as DynamoDB JSON; null: gone, or the stream does not say"
     return {"name": IMAGE_FIELD, "type": ["null", text], "default": None, "doc": doc}
 
 

@@ -103,12 +103,12 @@ def test_a_broken_old_image_is_rejected_by_the_envelope_that_shows_it() -> None:
     assert not encoder("flat").encode(page).rejects
 
 
-def test_a_binary_key_that_is_not_base64_is_rejected() -> None:
+@pytest.mark.parametrize("text", ["YQ=", "Y Q==", "YQ==\n", "Y!Q=="])
+def test_a_binary_key_that_is_not_base64_is_rejected(text: str) -> None:
     of = stream(key=(KeyAttribute("pk", "B"),))
-    bad, good = {"pk": {"B": "YQ="}}, {"pk": {"B": "AP8="}}
-    result = encoder().encode(
-        batch(record(1, keys=bad, NewImage=good), record(2, keys=good, NewImage=good), of=of)
-    )
+    bad, good = {"pk": {"B": text}}, {"pk": {"B": "AP8="}}
+    page = batch(record(1, keys=bad, NewImage=good), record(2, keys=good, NewImage=good), of=of)
+    result = encoder().encode(page)
     assert [reject.sequence for reject in result.rejects] == ["1"]
     assert result.avro is not None
     assert decode_key(result.avro.key_schema.text, result.avro.keys[0]) == {"pk": {"B": b"\x00\xff"}}

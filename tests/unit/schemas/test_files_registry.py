@@ -1,6 +1,8 @@
 """The registry `files`: ids that never move, whatever crashes and whoever else registers."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +119,42 @@ def test_a_crash_at_any_step_leaves_a_registry_that_goes_on(folder: Path) -> Non
             break
         steps += 1
     assert steps >= 6
+
+
+def test_a_schema_that_nobody_was_told_of_keeps_its_file(folder: Path) -> None:
+    FilesRegistry(folder).register("a", schema("One"))
+    (folder / "2.avsc").write_text(schema("Crashed"))
+    assert write(folder).id == 3
+    assert (folder / "2.avsc").read_text() == schema("Crashed")
+    with pytest.raises(RegistryError):
+        FilesRegistry(folder).schema(2)
+
+
+def test_each_file_is_on_disk_before_it_has_its_name_and_the_name_before_the_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FilesRegistry(folder).register("a", schema("One"))
+    synced: list[tuple[str, list[str]]] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        what = "folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes"
+        synced.append(
+            (what, sorted(file.name for file in folder.iterdir() if file.suffix in (".avsc", ".json")))
+        )
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    write(folder)
+    before, after = ["1.avsc", "index.json"], ["1.avsc", "2.avsc", "index.json"]
+    index_bytes = (folder / "index.json").stat().st_size
+    assert synced == [
+        (f"{len(schema('Two'))} bytes", before),
+        ("folder", after),
+        (f"{index_bytes} bytes", after),
+        ("folder", after),
+    ]
 
 
 REGISTER = """
