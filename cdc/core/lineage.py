@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cdc.core.tracker import Tracker
-from cdc.model import BEGINNING, Listing, Position, Shard, ShardKey, Stream
+from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
 
 
@@ -130,12 +130,20 @@ class Lane:
     gap: bool = False
     started_long_ago: bool = False
     """This sink began on this stream longer ago than a record lives: what expired here may have been its to deliver."""
+    epoch: int = 0
+    """The sink's reset epoch; every position that is saved or given carries it."""
+    at_start: bool = False
+    """Listed when the sink began on this stream: it owes nobody its parents."""
+    decided: bool = False
+    """The operator has decided about a gap here: what is gone is known to be gone."""
     saved: bool = False
     """A cursor of it is in the state store."""
     kept_by_sink: bool = False
     wants_latest: bool = False
     """`start: latest`, and nothing of this shard was ever asked for: the first iterator may begin at the newest record."""
     evidence: Evidence = field(default_factory=Evidence)
+    since: float = 0.0
+    """Epoch seconds: what is known of it before anything is read; it is no later than the first change that it owes."""
     began: Instant | None = None
     """When it began to flow in this process."""
 
@@ -175,6 +183,8 @@ class Lineage:
     children: dict[ShardKey, list[ShardKey]] = field(default_factory=dict)
     complete: bool = False
     """A whole listing has been seen: only then is an unknown parent one that is gone."""
+    begun: bool = False
+    """The start positions of every sink are saved: only then is anything read."""
 
     def add(self, shard: Shard, lanes: dict[str, Lane]) -> ShardEntry:
         entry = ShardEntry(shard, self.stream, lanes)
@@ -212,9 +222,11 @@ class Lineage:
     def may_begin(self, entry: ShardEntry, sink: str) -> bool:
         """Whether the parent is finished at this sink. A parent that is neither listed nor known has left the stream:
         its records expired, or were finished before (old parents vanish while children still name them)."""
+        if not (self.complete and self.begun):
+            return False
         parent = self.parent(entry)
         if parent is None:
-            return self.complete or entry.shard.parent is None
+            return True
         lane = parent.lanes.get(sink)
         return lane is None or lane.state is LaneState.FINISHED
 
@@ -248,7 +260,3 @@ class Lineage:
                 self.children[parent] = siblings
             else:
                 self.children.pop(parent, None)
-
-
-def fresh_lane(sink: str, shard: ShardKey, position: Position = BEGINNING) -> Lane:
-    return Lane(sink, shard, Tracker(position, position))

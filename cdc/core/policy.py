@@ -28,17 +28,25 @@ class Rule:
     remedy: str
 
 
-_CALLS_IT_WRONG = "a fault of this program or of an incompatible service: report it with the log around this line"
+_CALLS_IT_WRONG = (
+    "a fault of this program or of an incompatible service: report it with the log around this line"
+)
 _UNDERSTANDS = "look whether the endpoint is a DynamoDB, and whether a proxy in between changes its answers"
 
 SOURCE: dict[ErrorKind, Rule] = {
     ErrorKind.THROTTLED: Rule(Action.RETRY, "raise idle_poll_seconds, or see who else reads this stream"),
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the endpoint and at the network between"),
     ErrorKind.MALFORMED: Rule(Action.RETRY, _UNDERSTANDS),
-    ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the streams' actions on this table"),
+    ErrorKind.ACCESS_DENIED: Rule(
+        Action.RETRY, "renew the credentials, or allow the streams' actions on this table"
+    ),
     ErrorKind.ITERATOR_EXPIRED: Rule(Action.REOPEN, ""),
-    ErrorKind.TRIMMED: Rule(Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"),
-    ErrorKind.NOT_FOUND: Rule(Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"),
+    ErrorKind.TRIMMED: Rule(
+        Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"
+    ),
+    ErrorKind.NOT_FOUND: Rule(
+        Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"
+    ),
     ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
     ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
 }
@@ -49,10 +57,14 @@ SINK: dict[ErrorKind, Rule] = {
     ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow this sink's actions"),
     ErrorKind.NOT_FOUND: Rule(Action.RETRY, "create what is missing, or mend its name in the configuration"),
     ErrorKind.MALFORMED: Rule(Action.RETRY, "look whether the endpoint is what the configuration says it is"),
-    ErrorKind.REJECTED: Rule(Action.HALT_SHARD, "the destination refuses the batch as a whole: see the reason"),
+    ErrorKind.REJECTED: Rule(
+        Action.HALT_SHARD, "the destination refuses the batch as a whole: see the reason"
+    ),
     ErrorKind.UNENCODABLE: Rule(Action.HALT_SHARD, "no schema can be made for this table: see the reason"),
     ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
-    ErrorKind.FENCED: Rule(Action.HALT_PIPELINE, "another process writes for this pipeline: end one of the two"),
+    ErrorKind.FENCED: Rule(
+        Action.HALT_PIPELINE, "another process writes for this pipeline: end one of the two"
+    ),
     ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
 }
 
@@ -60,7 +72,9 @@ STATE: dict[ErrorKind, Rule] = {
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the state store: a full disk, a lock, a network"),
     ErrorKind.THROTTLED: Rule(Action.RETRY, "give the state store more capacity"),
     ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the state store's actions"),
-    ErrorKind.NOT_OWNER: Rule(Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"),
+    ErrorKind.NOT_OWNER: Rule(
+        Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"
+    ),
 }
 
 _UNEXPECTED = Rule(Action.HALT_PIPELINE, _CALLS_IT_WRONG)

@@ -31,6 +31,8 @@ class Reader:
     key: ReaderKey
     at: Position
     iterator: str | None = None
+    latest: bool = False
+    """It began at the newest record: what it passed over is for nobody but lanes that began there too."""
     issued: float = 0.0
     busy: bool = False
     due: float = 0.0
@@ -38,7 +40,8 @@ class Reader:
     empty_pages: int = 0
 
     def go_to(self, position: Position) -> None:
-        self.at, self.iterator, self.due, self.failures, self.empty_pages = position, None, 0.0, 0, 0
+        self.at, self.iterator, self.latest = position, None, False
+        self.due, self.failures, self.empty_pages = 0.0, 0, 0
 
 
 @dataclass(slots=True, eq=False)
@@ -79,7 +82,8 @@ class Reading:
                 wake.append(due)
                 continue
             self._call(reader, readers, [lane for lane in ready if lane.place.order == target.order])
-            readers.head_in_a_row = readers.head_in_a_row + 1 if target == places_head(places) else 0
+            at_head = target.order == places_head(places).order
+            readers.head_in_a_row = readers.head_in_a_row + 1 if at_head else 0
         if wake:
             world.due.at(("shard", *entry.key), min(wake))
 
@@ -100,11 +104,13 @@ class Reading:
         reader.failures = 0
         reader.issued = now.monotonic
         start = reader.at
+        if reader.latest and start.place is Place.BEGINNING:
+            start = Position(Place.BEGINNING, not_before=now.wall)
         last = page.changes[-1].sequence if page.changes else ""
         if page.next_iterator is None:
             end = end_of_shard(last or start.sequence)
         else:
-            end = after(last) if last else start
+            end = after(last) if last else reader.at
         if page.changes:
             reader.empty_pages = 0
             reader.due = now.monotonic
@@ -138,9 +144,13 @@ class Reading:
             reader.iterator = None
             # At once the first time; a service that gives nothing but expired iterators is asked less and less.
             reader.due = world.now.monotonic + (
-                policy.backoff(reader.failures - 1, salt=event.reader.shard.shard) if reader.failures > 1 else 0.0
+                policy.backoff(reader.failures - 1, salt=event.reader.shard.shard)
+                if reader.failures > 1
+                else 0.0
             )
+            reader.latest = False
         elif rule.action is policy.Action.RETRY:
+            reader.latest = reader.latest and reader.iterator is not None
             reader.due = world.now.monotonic + policy.backoff(reader.failures, salt=event.reader.shard.shard)
         else:
             self._shards[entry.key].readers.remove(reader)
@@ -165,7 +175,11 @@ class Reading:
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
-            elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].is_open and not lane.tracker.returning:
+            elif (
+                lane.state is LaneState.FLOWING
+                and world.sinks[lane.sink].is_open
+                and not lane.tracker.returning
+            ):
                 unaccepted = lane.tracker.unaccepted
                 if unaccepted is not None:
                     until = unaccepted.given_at + world.settings.grace_seconds
@@ -211,15 +225,16 @@ class Reading:
         now = world.now.monotonic
         reader.busy = True
         readers.budget.spend(now)
-        if reader.iterator is not None and now - reader.issued < world.settings.iterator_seconds:
+        alike = not reader.latest or all(lane.place.not_before is not None for lane in lanes)
+        if reader.iterator is not None and alike and now - reader.issued < world.settings.iterator_seconds:
             world.emit(Read(reader.key, reader.iterator))
             return
         reader.iterator = None
-        latest = bool(lanes) and all(lane.wants_latest for lane in lanes)
+        reader.latest = bool(lanes) and all(lane.wants_latest for lane in lanes)
         for lane in lanes:
             # Once only: a second iterator at the newest record would pass over what came in between.
             lane.wants_latest = False
-        world.emit(OpenIterator(reader.key, reader.at, latest))
+        world.emit(OpenIterator(reader.key, reader.at, reader.latest))
 
     def _find(self, key: ReaderKey) -> Reader | None:
         shard = self._shards.get(key.shard)

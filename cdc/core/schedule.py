@@ -22,6 +22,9 @@ class DueHeap(Generic[K]):
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._due
+
     def at(self, key: K, due: float) -> None:
         """`key` is due at `due`, and at no other time."""
         if self._due.get(key) == due:

@@ -24,6 +24,8 @@ class Given:
     last_created: float | None
     given_at: float
     """Monotonic."""
+    opening: int = 0
+    """Which opening of the sink it was given in: a late failure says nothing about a later one."""
     accepted: bool = False
     delivered: bool = False
     """Durable at the sink; its dead letters may still be open."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from cdc.core.lineage import Lane, Lineage, ShardEntry
+from cdc.core.lineage import Lane, LaneState, Lineage, ShardEntry
 from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
 from cdc.errors import CdcError
@@ -80,6 +80,7 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
 class SinkEntry:
     name: str
     state: SinkState = SinkState.DOWN
+    openings: int = 0
     failures: int = 0
     """In a row."""
     error: CdcError | None = None
@@ -87,6 +88,8 @@ class SinkEntry:
     batches: int = 0
     """On their way: given and not durable."""
     unaccepted_bytes: int = 0
+    starved: bool = False
+    """Its share of the memory is used up: lanes wait until half of it is free again."""
     flushing: bool = False
     progress_at: float = 0.0
     """Monotonic: when something last became durable."""
@@ -111,15 +114,18 @@ class SinkEntry:
 
 DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "finish"]
 
+DueKey = tuple[DueKind, str, str]
+"""What is due: its kind, and for example the two parts of a shard's key."""
+
 
 @dataclass(slots=True, eq=False)
 class World:
     settings: Settings
     sinks: dict[str, SinkEntry]
     lineages: dict[str, Lineage] = field(default_factory=dict)
-    due: DueHeap[tuple[DueKind, str, str]] = field(default_factory=DueHeap)
+    due: DueHeap[DueKey] = field(default_factory=DueHeap)
     out: list[Command] = field(default_factory=list)
-    now: Instant = Instant(0.0, 0.0)
+    now: Instant = field(default_factory=lambda: Instant(0.0, 0.0))
     stopping: bool = False
     stopped: bool = False
     listings: Budget = field(default_factory=lambda: Budget(5.0))
@@ -164,7 +170,7 @@ class World:
         sink = self.sinks[lane.sink]
         tracker = lane.tracker
         return (
-            lane.state == "flowing"
+            lane.state is LaneState.FLOWING
             and sink.may_be_given
             and not tracker.returning
             and tracker.unaccepted is None
