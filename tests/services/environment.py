@@ -20,6 +20,13 @@ class Service:
 
 KAFKA = Service(name="Apache Kafka", variable="KAFKA_BOOTSTRAP_SERVERS")
 DYNAMODB = Service(name="DynamoDB Local", variable="DYNAMODB_ENDPOINT_URL")
+# What a test that asks for one of `tests.services.fixtures` runs on.
+SERVICES_BY_FIXTURE = {
+    "kafka_bootstrap": KAFKA,
+    "kafka_broker": KAFKA,
+    "dynamodb_endpoint": DYNAMODB,
+    "dynamodb_local": DYNAMODB,
+}
 
 
 def required() -> bool:

@@ -1,19 +1,30 @@
-"""Addresses of the real services, for tests: `kafka_bootstrap` and `dynamodb_endpoint`.
+"""The real services, for tests.
+
+`kafka_bootstrap` and `dynamodb_endpoint` are the addresses of the ones that all tests share: name topics and tables
+uniquely. `kafka_broker` and `dynamodb_local` are a test's own, for it to stop, kill and start again.
 
 Without a service its tests are skipped, which `tests.services.plugin` reports loudly; with CDC_REQUIRE_SERVICES=1
 they fail. A service that is named but does not answer always fails them: it was meant to be there.
 """
 
 import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.services import environment
+from tests.services.dynamodb_local import DynamoDBLocal
 from tests.services.environment import DYNAMODB, ENV_FILE, KAFKA, ROOT, Service
+from tests.services.java import UnavailableError
+from tests.services.kafka import KafkaBroker
+from tests.services.server import JavaServer
 
-SERVICES_BY_FIXTURE = {"kafka_bootstrap": KAFKA, "dynamodb_endpoint": DYNAMODB}
 CONNECT_SECONDS = 5.0
+
+Server = TypeVar("Server", bound=JavaServer)
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +39,48 @@ def dynamodb_endpoint() -> str:
     return _answering(DYNAMODB)
 
 
-def _answering(service: Service) -> str:
+@pytest.fixture
+def kafka_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A started broker of this test alone; killed at its end."""
+    yield from _own(KafkaBroker, tmp_path)
+
+
+@pytest.fixture
+def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDBLocal]:
+    """A started DynamoDB Local of this test alone; killed at its end."""
+    yield from _own(DynamoDBLocal, tmp_path)
+
+
+def _own(kind: type[Server], tmp_path: Path) -> Iterator[Server]:
+    _address(kind.service)  # a run without services starts none, and downloads nothing
+    try:
+        kind.prepare()
+    except UnavailableError as reason:
+        _absent(f"no {kind.service.name} of this test's own: {reason}")
+    directory = tmp_path / kind.__name__
+    directory.mkdir()
+    server = kind(directory)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+def _address(service: Service) -> str:
     address = environment.address(service)
     if address is None:
-        reason = f"no {service.name}: run `make services`, or set {service.variable}"
-        if environment.required():
-            pytest.fail(f"{reason} (CDC_REQUIRE_SERVICES=1)", pytrace=False)
-        pytest.skip(reason)
+        _absent(f"no {service.name}: run `make services`, or set {service.variable}")
+    return address
+
+
+def _absent(reason: str) -> NoReturn:
+    if environment.required():
+        pytest.fail(f"{reason} (CDC_REQUIRE_SERVICES=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+def _answering(service: Service) -> str:
+    address = _address(service)
     for server in address.split(","):
         parts = urlsplit(server if "://" in server else f"//{server}")
         try:

@@ -4,11 +4,12 @@ Enabled by `pytest_plugins = ["tests.services.plugin"]` in `tests/conftest.py`; 
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from tests.services import environment
-from tests.services.fixtures import SERVICES_BY_FIXTURE
+from tests.services.environment import SERVICES_BY_FIXTURE, Service
 
 pytest_plugins = ["tests.services.fixtures"]
 
@@ -25,24 +26,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    outcomes: dict[str, Counter[str]] = {service.name: Counter() for service in SERVICES_BY_FIXTURE.values()}
-    skipped: Counter[str] = Counter()
-    for outcome in OUTCOMES:
-        for report in terminalreporter.stats.get(outcome, []):
-            if outcome == "skipped":
-                skipped[_skip_reason(report)] += 1
-            for name, value in getattr(report, "user_properties", ()):
-                if name == PROPERTY:
-                    outcomes[value][outcome] += 1
+    outcomes, skipped = _count(terminalreporter.stats)
     if not skipped and not any(outcomes.values()):
         return
     terminalreporter.section("real services", "=", bold=True)
-    for service in SERVICES_BY_FIXTURE.values():
-        counts = outcomes[service.name]
-        told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
-        ran = counts.total() > counts["skipped"]
-        if ran:
-            terminalreporter.line(f"{service.name} at {environment.address(service)}: {told}", green=True)
+    for service, counts in outcomes.items():
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        address = environment.address(service)
+        if address is not None and counts.total() > counts["skipped"]:
+            terminalreporter.line(f"{service.name} at {address}: {told}", green=not counts["failed"])
         elif counts:
             terminalreporter.line(
                 f"{service.name} NOT USED, NOTHING IS PROVED ON IT: {told}", red=True, bold=True
@@ -51,6 +43,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{service.name}: no test of this run asks for it")
     for reason, count in skipped.most_common():
         terminalreporter.line(f"SKIPPED {count}: {reason}", yellow=True, bold=True)
+
+
+def _count(stats: Mapping[str, Sequence[object]]) -> tuple[dict[Service, Counter[str]], Counter[str]]:
+    """Tests by outcome for each service, and skipped tests by reason."""
+    outcomes: dict[Service, Counter[str]] = {service: Counter() for service in SERVICES_BY_FIXTURE.values()}
+    skipped: Counter[str] = Counter()
+    services = {service.name: service for service in outcomes}
+    for outcome in OUTCOMES:
+        for report in stats.get(outcome, []):
+            if outcome == "skipped" and isinstance(report, pytest.TestReport | pytest.CollectReport):
+                skipped[_skip_reason(report)] += 1
+            if isinstance(report, pytest.TestReport):
+                for name, value in report.user_properties:
+                    if name == PROPERTY and isinstance(value, str):
+                        outcomes[services[value]][outcome] += 1
+    return outcomes, skipped
 
 
 def _skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
