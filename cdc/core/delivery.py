@@ -1,0 +1,365 @@
+"""From a page to the cursors: giving batches to the sinks, taking their answers, opening and claiming them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from cdc.core import policy
+from cdc.core.lineage import Lane, LaneEvent, LaneState, ShardEntry
+from cdc.core.messages import (
+    Accepted,
+    Claim,
+    Claimed,
+    ClaimFailed,
+    Durable,
+    FlushSink,
+    LettersFailed,
+    LettersWritten,
+    OpenSink,
+    SinkFailed,
+    SinkOpened,
+    Write,
+    WriteFailed,
+    WriteLetters,
+)
+from cdc.core.positions import LostData, resume
+from cdc.core.saving import Saving
+from cdc.core.tracker import Given
+from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
+from cdc.errors import CdcError
+from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
+from cdc.ports import SavedCursor
+
+
+class Delivery:
+    """The sinks' side of every shard."""
+
+    def __init__(self, world: World, saving: Saving) -> None:
+        self._world = world
+        self._saving = saving
+        self._ids = 0
+        self._letters: dict[int, WriteLetters] = {}
+        self._attempts: dict[int, int] = {}
+        self._moved: dict[ShardKey, None] = {}
+
+    def touch(self, shard: ShardKey) -> None:
+        """Something changed on this shard: its readers are planned anew, and its children looked at."""
+        self._moved[shard] = None
+
+    def take_moved(self) -> Sequence[ShardKey]:
+        """What was touched since the last call, in that order."""
+        moved, self._moved = list(self._moved), {}
+        return moved
+
+    # Giving
+
+    def offer(self, entry: ShardEntry, batch: Batch) -> None:
+        """Gives a page to every lane that stands within it and can take it."""
+        now = self._world.now
+        for lane in entry.lanes.values():
+            place = lane.place
+            if lane.state is not LaneState.FLOWING or place.order < batch.start.order:
+                continue
+            passed_over = batch.start.not_before is not None and place.not_before is None
+            if passed_over and place.place is Place.BEGINNING:
+                continue
+            if place.order < batch.end.order:
+                if self._world.ready(lane):
+                    self._give(lane, batch)
+            elif place.order == batch.end.order and not batch.changes:
+                durable = lane.tracker.clear
+                lane.evidence.empty_page(
+                    now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
+                )
+
+    def _give(self, lane: Lane, page: Batch) -> None:
+        sink = self._world.sinks[lane.sink]
+        batch = page.after(lane.place)
+        if lane.epoch:
+            batch = replace(batch, end=replace(batch.end, epoch=lane.epoch))
+        self._ids += 1
+        lane.evidence.records()
+        given = lane.tracker.give(self._ids, batch, self._world.now.monotonic)
+        given.opening = sink.openings
+        sink.batches += 1
+        sink.unaccepted_bytes += given.size
+        sink.starved = sink.starved or sink.unaccepted_bytes >= self._world.settings.max_unaccepted_bytes
+        self._world.emit(Write(lane.sink, given.id, batch))
+        if batch.end.place is Place.END:
+            lane.move(LaneEvent.END_GIVEN)
+
+    def end_unread(self, entry: ShardEntry, lane: Lane) -> None:
+        """The shard expired before this sink began: its end is all that is left to give."""
+        if self._world.ready(lane):
+            self._give(
+                lane, Batch(entry.stream, entry.key, lane.place, end_of_shard(), (), self._world.now.wall)
+            )
+
+    def _touch_all(self, sink: SinkEntry) -> None:
+        for lane in self._world.lanes(sink.name):
+            self.touch(lane.shard)
+
+    # Answers
+
+    def accepted(self, event: Accepted) -> None:
+        lane, given = self._find(event.sink, event.shard, event.id)
+        if lane is None or given is None or given.accepted:
+            return
+        self._accept(given, self._world.sinks[event.sink])
+        self.touch(event.shard)
+        sink = self._world.sinks[event.sink]
+        full = len(lane.tracker.open) >= self._world.settings.max_undurable_batches
+        if sink.state is SinkState.PROBING or self._world.stopping or full:
+            self.flush(sink)
+
+    def durable(self, event: Durable) -> None:
+        lane, given = self._find(event.sink, event.shard, event.id)
+        if lane is None or given is None or given.delivered:
+            return
+        self._accept(given, self._world.sinks[event.sink])
+        given.delivered = True
+        entry = self._world.entry(event.shard)
+        if event.rejects and not given.failed and entry is not None:
+            letters = WriteLetters(event.sink, event.id, entry.stream, event.shard, event.rejects)
+            self._letters[event.id] = letters
+            self._world.emit(letters)
+        else:
+            self._finish(lane, given, rejects=0)
+
+    def letters_written(self, event: LettersWritten) -> None:
+        letters = self._letters.pop(event.id, None)
+        self._attempts.pop(event.id, None)
+        lane, given = self._find(event.sink, event.shard, event.id)
+        if letters is None:
+            return
+        self._world.sinks[event.sink].dead_letters += len(letters.rejects)
+        self._world.notice(
+            "error",
+            "dead-letters-written",
+            sink=event.sink,
+            shard=event.shard.shard,
+            count=len(letters.rejects),
+            first_sequence=letters.rejects[0].sequence,
+            reason=letters.rejects[0].reason,
+        )
+        if lane is not None and given is not None:
+            self._finish(lane, given, rejects=len(letters.rejects))
+
+    def letters_failed(self, event: LettersFailed) -> None:
+        """The cursor does not pass what is not safe: tried again until it is."""
+        lane = self._world.lane(event.sink, event.shard)
+        if lane is None or event.id not in self._letters:
+            return
+        attempts = self._attempts.get(event.id, 0) + 1
+        self._attempts[event.id] = attempts
+        rule = policy.rule(policy.STATE, event.error)
+        if rule.action is not policy.Action.RETRY:
+            self._world.stop(1, f"dead letters of sink {event.sink}: {event.error.message}", rule.remedy)
+            return
+        self._world.notice(
+            "error", "dead-letters-failed", sink=event.sink, reason=event.error.message, remedy=rule.remedy
+        )
+        self._world.later("letters", (event.sink, str(event.id)), policy.backoff(attempts))
+
+    def retry_letters(self, id: int) -> None:  # noqa: A002 - the commands' own word
+        letters = self._letters.get(id)
+        if letters is not None:
+            self._world.emit(letters)
+
+    def failed(self, event: WriteFailed) -> None:
+        world = self._world
+        lane, given = self._find(event.sink, event.shard, event.id)
+        if lane is None or given is None:
+            return
+        sink = world.sinks[event.sink]
+        first = not given.failed
+        self._accept(given, sink)
+        sink.batches -= 1
+        sink.redelivered += given.changes
+        lane.tracker.fail(given)
+        lane.evidence.records()
+        self.touch(event.shard)
+        rule = policy.rule(policy.SINK, event.error)
+        if rule.action is policy.Action.HALT_PIPELINE:
+            world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            return
+        lane.move(LaneEvent.HANDED_BACK)
+        if rule.action is policy.Action.HALT_SHARD:
+            self.halt(lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+        elif first and sink.is_open and given.opening == sink.openings:
+            self._lose(sink, event.error, rule.remedy)
+
+    def _accept(self, given: Given, sink: SinkEntry) -> None:
+        if not given.accepted:
+            given.accepted = True
+            sink.unaccepted_bytes -= given.size
+            if sink.starved and sink.unaccepted_bytes <= self._world.settings.max_unaccepted_bytes // 2:
+                sink.starved = False
+                self._touch_all(sink)
+
+    def _finish(self, lane: Lane, given: Given, *, rejects: int) -> None:
+        sink = self._world.sinks[lane.sink]
+        sink.batches -= 1
+        self.touch(lane.shard)
+        if given.failed:
+            sink.redelivered += given.changes
+        else:
+            sink.delivered += given.changes - rejects
+        moved = lane.tracker.finish(given)
+        if not given.failed and given.opening == sink.openings:
+            sink.move(SinkEvent.PROVED)
+        if sink.state is SinkState.UP and sink.error is not None:
+            self._world.notice("info", "sink-is-back", sink=sink.name)
+            sink.error, sink.failures, sink.remedy = None, 0, ""
+            self._touch_all(sink)
+        if moved:
+            sink.progress_at = self._world.now.monotonic
+            self._saving.dirty(lane)
+            if lane.tracker.durable.place is Place.END:
+                self._end(lane)
+
+    def _end(self, lane: Lane) -> None:
+        lane.move(LaneEvent.END_DURABLE)
+        self._saving.dirty(lane, at_once=True)
+        self.touch(lane.shard)
+        self._world.notice("info", "shard-finished", sink=lane.sink, shard=lane.shard.shard)
+
+    def _find(self, sink: str, shard: ShardKey, id: int) -> tuple[Lane | None, Given | None]:  # noqa: A002
+        lane = self._world.lane(sink, shard)
+        return lane, lane.tracker.find(id) if lane is not None else None
+
+    # Opening and claiming
+
+    def try_open(self, name: str) -> None:
+        sink = self._world.sinks[name]
+        if sink.state is SinkState.DOWN and not self._world.stopping:
+            sink.move(SinkEvent.TRY)
+            self._world.emit(OpenSink(name))
+
+    def opened(self, event: SinkOpened) -> None:
+        sink = self._world.sinks[event.sink]
+        sink.openings += 1
+        sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
+        sink.progress_at = self._world.now.monotonic
+        self._world.notice("info", "sink-open", sink=sink.name)
+        self.claim(sink, self._world.lanes(sink.name))
+
+    def open_failed(self, event: SinkFailed) -> None:
+        sink = self._world.sinks[event.sink]
+        rule = policy.rule(policy.SINK, event.error)
+        if rule.action is policy.Action.RETRY:
+            self._lose(sink, event.error, rule.remedy)
+        else:
+            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+
+    def claim(self, sink: SinkEntry, lanes: Iterable[Lane]) -> None:
+        """Claims those lanes of the sink that may begin and have nothing on their way."""
+        if not sink.is_open or self._world.stopping:
+            return
+        chosen = [lane for lane in lanes if lane.state is LaneState.UNCLAIMED and lane.tracker.clear]
+        for lane in chosen:
+            lane.move(LaneEvent.CLAIM_SENT)
+        if chosen:
+            self._world.emit(Claim(sink.name, [lane.shard for lane in chosen]))
+
+    def claimed(self, event: Claimed) -> None:
+        sink = self._world.sinks[event.sink]
+        for shard in event.shards:
+            lane = self._world.lane(event.sink, shard)
+            if lane is None:
+                continue
+            lane.move(LaneEvent.CLAIMED if sink.is_open else LaneEvent.CLAIM_FAILED)
+            if lane.state is LaneState.FLOWING:
+                self._begin(lane, event)
+
+    def _begin(self, lane: Lane, event: Claimed) -> None:
+        held = event.held if event.held is not None else {}
+        durable = lane.tracker.durable
+        saved = (
+            SavedCursor(lane.sink, lane.shard, durable, "", lane.kept_by_sink, 0.0)
+            if lane.saved or lane.began
+            else None
+        )
+        entry = self._world.entry(lane.shard)
+        position = resume(
+            saved=saved,
+            held=held.get(lane.shard),
+            sink_keeps_positions=event.held is not None,
+            descendant_is_held=entry is not None and self._descendant_is_held(entry, held),
+            epoch=lane.epoch,
+            start=durable,
+        )
+        if isinstance(position, LostData):
+            self.halt(
+                lane,
+                f"sink {lane.sink} has lost its position, and with it data that was durable there",
+                "restore the destination, or decide with `cdc positions reset`",
+            )
+            return
+        lane.kept_by_sink = event.held is not None
+        lane.began = lane.began or self._world.now
+        lane.tracker.given = lane.tracker.durable = position
+        lane.evidence.records()
+        self._saving.dirty(lane)
+        self.touch(lane.shard)
+        if position.place is Place.END:
+            self._end(lane)
+
+    def _descendant_is_held(self, entry: ShardEntry, held: Mapping[ShardKey, Position]) -> bool:
+        lineage = self._world.lineages[entry.stream.arn]
+        return any(
+            child.key in held or self._descendant_is_held(child, held)
+            for child in lineage.children_of(entry.key)
+        )
+
+    def claim_failed(self, event: ClaimFailed) -> None:
+        for shard in event.shards:
+            lane = self._world.lane(event.sink, shard)
+            if lane is not None:
+                lane.move(LaneEvent.CLAIM_FAILED)
+        sink = self._world.sinks[event.sink]
+        rule = policy.rule(policy.SINK, event.error)
+        if rule.action is policy.Action.HALT_PIPELINE:
+            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+        elif sink.is_open:
+            self._lose(sink, event.error, rule.remedy)
+
+    def _lose(self, sink: SinkEntry, error: CdcError, remedy: str) -> None:
+        """The sink is down: its lanes stop, the others' go on; it is tried again later and later."""
+        sink.move(SinkEvent.FAILED)
+        sink.failures += 1
+        sink.error, sink.remedy = error, remedy
+        seconds = policy.backoff(sink.failures, salt=sink.name)
+        self._world.notice(
+            "error",
+            "sink-down",
+            sink=sink.name,
+            reason=error.message,
+            remedy=remedy,
+            retry_seconds=round(seconds, 2),
+        )
+        for lane in self._world.lanes(sink.name):
+            lane.move(LaneEvent.SINK_LOST)
+        self._world.later("sink", (sink.name, ""), seconds)
+
+    # Ends of other kinds
+
+    def halt(self, lane: Lane, reason: str, remedy: str, *, gap: bool = False) -> None:
+        lane.move(LaneEvent.HALT)
+        lane.halted_because, lane.remedy, lane.gap = reason, remedy, gap
+        self.touch(lane.shard)
+        if gap:
+            self._saving.gap(lane, reason)
+        self._world.notice(
+            "error",
+            "gap" if gap else "shard-halted",
+            sink=lane.sink,
+            shard=lane.shard.shard,
+            reason=reason,
+            remedy=remedy,
+        )
+
+    def flush(self, sink: SinkEntry, seconds: float | None = None) -> None:
+        """Asks the sink to make durable what it has accepted; one request at a time."""
+        if sink.is_open and not sink.flushing:
+            sink.flushing = True
+            self._world.emit(FlushSink(sink.name, seconds or self._world.settings.stop_seconds))

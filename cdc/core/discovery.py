@@ -1,0 +1,261 @@
+"""Streams and shards: what there is, where each sink begins on it, and what has gone."""
+
+from collections.abc import Mapping
+
+from cdc.core import policy
+from cdc.core.delivery import Delivery
+from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry
+from cdc.core.messages import (
+    ListingFailed,
+    ListShards,
+    ResolveStreams,
+    ShardsListed,
+    StreamsFailed,
+    StreamsResolved,
+)
+from cdc.core.reading import Reading
+from cdc.core.saving import Saving
+from cdc.core.tracker import Tracker
+from cdc.core.world import DueKey, DueKind, World
+from cdc.errors import ErrorKind
+from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
+from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
+
+_CHILDREN_ATTEMPTS = 6
+"""Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
+
+NEW_STREAM = "the table has a new stream: what was written while the old one was off is in no stream"
+PARENT_GONE = "its parent has left the stream and was never read to its end"
+_DECIDE = "decide with `cdc positions reset`; what was not in any stream can only come from the table"
+
+
+class Discovery:
+    """Keeps the lineages true to what the source lists and the state store remembers."""
+
+    def __init__(
+        self, world: World, saved: Saved, saving: Saving, reading: Reading, delivery: Delivery
+    ) -> None:
+        self._world = world
+        self._saving = saving
+        self._reading = reading
+        self._delivery = delivery
+        self._cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
+        self._starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
+        self._gaps: dict[tuple[str, ShardKey], SavedGap] = {(g.sink, g.shard): g for g in saved.gaps}
+        self._epochs: Mapping[str, int] = saved.epochs or {}
+        self._first_start = not saved.starts
+        self._replaced: set[tuple[str, str]] = set()
+        """(sink, stream) where the stream is not the one that the sink began the table with."""
+        self._looks: dict[ShardKey, int] = {}
+        self._failures: dict[str, int] = {}
+        self.listing: set[str] = set()
+        """Streams whose full listing is on its way."""
+        self.listed_at: dict[str, float] = {}
+        """Monotonic time of the last full listing of each stream."""
+
+    # Streams
+
+    def resolve(self) -> None:
+        self._world.emit(ResolveStreams())
+
+    def resolved(self, event: StreamsResolved) -> None:
+        self._world.source_error = None
+        self._failures.pop("", None)
+        for stream in event.streams:
+            if stream.arn not in self._world.lineages:
+                self._adopt(stream)
+        self._world.later("streams", ("", ""), self._world.settings.relist_seconds)
+
+    def resolve_failed(self, event: StreamsFailed) -> None:
+        rule = policy.rule(policy.SOURCE, event.error)
+        wrong = rule.action is not policy.Action.RETRY and event.error.kind is not ErrorKind.NOT_FOUND
+        if self._first_start and not self._world.lineages:
+            self._world.stop(2, event.error.message, rule.remedy)
+        elif wrong and not self._world.lineages:
+            self._world.stop(
+                2 if event.error.kind is ErrorKind.CONFIGURATION else 1, event.error.message, rule.remedy
+            )
+        else:
+            self._retry("streams", "", event.error.message, rule.remedy)
+            self._world.source_error = event.error
+
+    def _retry(self, what: DueKind, stream: str, reason: str, remedy: str) -> None:
+        failures = self._failures.get(stream, 0) + 1
+        self._failures[stream] = failures
+        self._world.notice("warning", f"{what}-failed", stream=stream, reason=reason, remedy=remedy)
+        self._world.later(what, (stream, ""), policy.backoff(failures, salt=stream))
+
+    def _adopt(self, stream: Stream) -> None:
+        world = self._world
+        self._saving.tables[stream.arn] = stream.table
+        earlier = {
+            lineage.stream.arn for lineage in world.lineages.values() if lineage.stream.table == stream.table
+        }
+        lineage = Lineage(stream)
+        world.lineages[stream.arn] = lineage
+        for sink in world.sinks:
+            known = {
+                start.stream
+                for start in self._starts.values()
+                if start.sink == sink and start.table == stream.table
+            }
+            if (known | earlier) - {stream.arn} and (sink, stream.arn) not in self._starts:
+                self._replaced.add((sink, stream.arn))
+        for sink, key in self._cursors:
+            if key.stream == stream.arn and sink in world.sinks and key not in lineage.shards:
+                self._add(lineage, Shard(key, None))
+        world.notice("info", "stream", table=stream.table, stream=stream.arn, view_type=stream.view_type)
+        self.list_all(stream.arn)
+
+    # Shards
+
+    def list_all(self, arn: str) -> None:
+        """A full listing, as soon as the budget allows it; one at a time for each stream."""
+        if arn in self.listing:
+            return
+        self._list(arn, None, ("listing", arn, ""))
+
+    def look_for_children(self, key: ShardKey) -> None:
+        lineage = self._world.lineages[key.stream]
+        if not lineage.children.get(key) and key.stream not in self.listing:
+            self._list(key.stream, key, ("children", *key))
+
+    def _list(self, arn: str, parent: ShardKey | None, due: DueKey) -> None:
+        world = self._world
+        now = world.now.monotonic
+        wait = world.listings.wait(now)
+        if wait > 0:
+            world.due.at(due, now + wait)
+            return
+        world.listings.spend(now)
+        if parent is None:
+            self.listing.add(arn)
+        world.emit(ListShards(world.lineages[arn].stream, parent))
+
+    def listed(self, event: ShardsListed) -> None:
+        world = self._world
+        world.source_error = None
+        lineage = world.lineages[event.stream]
+        if event.parent is None:
+            self.listing.discard(event.stream)
+            self._failures.pop(event.stream, None)
+            world.later("listing", (event.stream, ""), world.settings.relist_seconds)
+        first = not lineage.complete
+        if first and not event.listing.complete:
+            return
+        for shard in lineage.merge(event.listing):
+            self._add(lineage, shard)
+        if event.listing.complete:
+            self.listed_at[event.stream] = world.now.monotonic
+        if first:
+            self._save_starts(lineage)
+        if event.parent is not None and not lineage.children.get(event.parent):
+            self._look_again(event.parent)
+        self.begin(lineage)
+        self._forget(lineage)
+
+    def listing_failed(self, event: ListingFailed) -> None:
+        rule = policy.rule(policy.SOURCE, event.error)
+        if event.parent is not None:
+            self._look_again(event.parent)
+            return
+        self.listing.discard(event.stream)
+        self._world.source_error = event.error
+        self._retry("listing", event.stream, event.error.message, rule.remedy)
+
+    def _look_again(self, key: ShardKey) -> None:
+        looks = self._looks.get(key, 0) + 1
+        if looks < _CHILDREN_ATTEMPTS:
+            self._looks[key] = looks
+            self._world.later("children", key, policy.backoff(looks, base=0.25, salt=key.shard))
+        else:
+            self._looks.pop(key, None)
+
+    def _add(self, lineage: Lineage, shard: Shard) -> None:
+        lanes = {sink: self._lane(sink, shard, lineage) for sink in self._world.sinks}
+        lineage.add(shard, lanes)
+
+    def _lane(self, sink: str, shard: Shard, lineage: Lineage) -> Lane:
+        """A lane at its saved cursor, or at the start."""
+        epoch = self._epochs.get(sink, 0)
+        cursor = self._cursors.get((sink, shard.key))
+        gap = self._gaps.get((sink, shard.key))
+        start = self._starts.get((sink, lineage.stream.arn))
+        position = cursor.position if cursor is not None and cursor.position.epoch == epoch else None
+        lane = Lane(sink, shard.key, Tracker(position or BEGINNING, position or BEGINNING), epoch=epoch)
+        lane.since = self._world.now.wall
+        lane.decided = gap is not None and gap.decision != ""
+        lane.started_long_ago = (
+            start is not None
+            and self._world.now.wall - start.started_at > self._world.settings.long_ago_seconds
+        )
+        if position is not None and cursor is not None:
+            lane.saved = True
+            lane.kept_by_sink = cursor.kept_by_sink
+            lane.evidence.through = cursor.through
+            lane.since = cursor.through or min(cursor.saved_at, lane.since)
+        if gap is not None and not gap.decision:
+            lane.move(LaneEvent.HALT)
+            lane.gap, lane.halted_because, lane.remedy = True, gap.reason, _DECIDE
+        return lane
+
+    def _save_starts(self, lineage: Lineage) -> None:
+        """Saves where the new sinks begin, all shards of it at once, before anything is read."""
+        world, arn = self._world, lineage.stream.arn
+        new = [sink for sink in world.sinks if (sink, arn) not in self._starts]
+        for entry in lineage.shards.values():
+            for sink in new:
+                lane = entry.lanes[sink]
+                lane.at_start = True
+                if world.settings.start == "latest":
+                    self._begin_at_latest(lane, entry, lineage)
+                self._saving.dirty(lane)
+                if (sink, arn) in self._replaced and lane.state is not LaneState.HALTED:
+                    self._delivery.halt(lane, NEW_STREAM, _DECIDE, gap=True)
+        for sink in new:
+            start = SavedStart(sink, arn, lineage.stream.table, world.settings.start, world.now.wall)
+            self._starts[sink, arn] = start
+            self._saving.start(start)
+        lineage.begun = not new
+
+    def _begin_at_latest(self, lane: Lane, entry: ShardEntry, lineage: Lineage) -> None:
+        """At the newest record of an open shard. The child of an open one is its descendant: at its oldest record."""
+        parent = lineage.parent(entry)
+        if entry.shard.closed:
+            position = end_of_shard()
+        elif parent is not None and not parent.shard.closed:
+            return
+        else:
+            slack = self._world.settings.latest_slack_seconds
+            position = Position(Place.BEGINNING, not_before=self._world.now.wall - slack)
+            lane.wants_latest = True
+        lane.tracker.given = lane.tracker.durable = position
+
+    def started(self) -> None:
+        """The starts are saved: the lanes may begin."""
+        for lineage in self._world.lineages.values():
+            if lineage.complete and not lineage.begun:
+                lineage.begun = True
+                self.begin(lineage)
+
+    def begin(self, lineage: Lineage) -> None:
+        """Lets every waiting lane of the stream begin whose parent is finished."""
+        for entry in lineage.shards.values():
+            self.begin_shard(lineage, entry)
+
+    def begin_shard(self, lineage: Lineage, entry: ShardEntry) -> None:
+        for lane in entry.lanes.values():
+            if lane.state is LaneState.WAITING and lineage.may_begin(entry, lane.sink):
+                orphan = entry.shard.parent is not None and lineage.parent(entry) is None
+                if orphan and not (lane.saved or lane.at_start or lane.decided):
+                    self._delivery.halt(lane, PARENT_GONE, _DECIDE, gap=True)
+                    continue
+                lane.move(LaneEvent.PARENT_FINISHED)
+                self._delivery.touch(lane.shard)
+
+    def _forget(self, lineage: Lineage) -> None:
+        for entry in lineage.forgettable():
+            lineage.remove(entry)
+            self._reading.forget(entry.key)
+            self._looks.pop(entry.key, None)
+            self._saving.forget([(sink, entry.key) for sink in entry.lanes])

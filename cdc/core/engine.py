@@ -1,0 +1,233 @@
+"""The engine: one event in, the commands that follow from it out."""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from cdc.core import messages as m
+from cdc.core.delivery import Delivery
+from cdc.core.discovery import Discovery
+from cdc.core.finishing import Finishing
+from cdc.core.lineage import Lane, LaneState, ShardEntry
+from cdc.core.policy import Action
+from cdc.core.reading import Reading
+from cdc.core.saving import Saving
+from cdc.core.schedule import Budget
+from cdc.core.world import DueKey, Settings, SinkEntry, World
+from cdc.errors import CdcError, ErrorKind
+from cdc.model import Place, ShardKey
+from cdc.ports import Instant, Saved
+
+VANISHED = "the shard has left the stream before it was read to its end"
+TRIMMED = "changes expired before they were read"
+
+
+class Engine:
+    """Decides what is read, given and saved, and when.
+
+    Args:
+        settings: see `Settings`.
+        sinks: the names of the configured sinks.
+        saved: what the state store holds; positions of sinks that are not configured any more are left alone.
+        remember: settings that the pipeline began with, saved once.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sinks: Sequence[str],
+        saved: Saved,
+        remember: Mapping[str, str] | None = None,
+    ) -> None:
+        self.world = World(settings, {name: SinkEntry(name) for name in sinks})
+        self.world.listings = Budget(settings.listings_per_second)
+        self._saving = Saving(self.world)
+        self.reading = Reading(self.world)
+        self._delivery = Delivery(self.world, self._saving)
+        self._discovery = Discovery(self.world, saved, self._saving, self.reading, self._delivery)
+        self._finishing = Finishing(self.world, self._saving, self._delivery, self._discovery)
+        self._remember = remember or {}
+
+    def next_due(self) -> float | None:
+        """The monotonic time of the next `Tick` that would do something."""
+        return self.world.due.next_due()
+
+    def handle(self, event: m.Event, now: Instant) -> list[m.Command]:
+        """The commands that follow from this event, in order. After a `Stop` there are none."""
+        if self.world.stopped:
+            return []
+        self.world.now = now
+        self._dispatch(event)
+        for key in list(self.world.due.pop_due(now.monotonic)):
+            self._due(key)
+        self._settle()
+        commands, self.world.out = self.world.out, []
+        return commands
+
+    def _dispatch(self, event: m.Event) -> None:  # noqa: C901, PLR0912 - one line for each event there is
+        match event:
+            case m.Started():
+                self._start()
+            case m.Tick():
+                pass
+            case m.StreamsResolved():
+                self._discovery.resolved(event)
+            case m.StreamsFailed():
+                self._discovery.resolve_failed(event)
+            case m.ShardsListed():
+                self._discovery.listed(event)
+            case m.ListingFailed():
+                self._discovery.listing_failed(event)
+            case m.IteratorOpened():
+                self.reading.opened(event)
+                self._delivery.touch(event.reader.shard)
+            case m.PageRead():
+                self._page(event)
+            case m.ReadFailed():
+                self._read_failed(event)
+            case m.SinkOpened():
+                self._delivery.opened(event)
+            case m.SinkFailed():
+                self._delivery.open_failed(event)
+            case m.Claimed():
+                self._delivery.claimed(event)
+            case m.ClaimFailed():
+                self._delivery.claim_failed(event)
+            case m.Accepted():
+                self._delivery.accepted(event)
+            case m.Durable():
+                self._delivery.durable(event)
+            case m.WriteFailed():
+                self._delivery.failed(event)
+            case m.Flushed():
+                self._flushed(event)
+            case m.LettersWritten():
+                self._delivery.letters_written(event)
+            case m.LettersFailed():
+                self._delivery.letters_failed(event)
+            case m.CursorsSaved():
+                self._saving.saved(event)
+                if event.change.starts:
+                    self._discovery.started()
+            case m.SaveFailed():
+                self._saving.failed(event)
+            case m.StopRequested():
+                self._finishing.stop()
+            case _:
+                assert_never(event)
+
+    def _due(self, key: DueKey) -> None:
+        kind, first, second = key
+        if self.world.stopping and kind not in ("save", "finish", "letters"):
+            return
+        match kind:
+            case "shard":
+                self._delivery.touch(ShardKey(first, second))
+            case "sink":
+                self._delivery.try_open(first)
+            case "streams":
+                self._discovery.resolve()
+            case "listing":
+                self._discovery.list_all(first)
+            case "children":
+                self._discovery.look_for_children(ShardKey(first, second))
+            case "save":
+                self._saving.save()
+            case "letters":
+                self._delivery.retry_letters(int(second))
+            case "finish":
+                self._finishing.look()
+
+    def _start(self) -> None:
+        if self._remember:
+            self._saving.remember(self._remember)
+        self._discovery.resolve()
+        for name in self.world.sinks:
+            self._delivery.try_open(name)
+            self.world.sinks[name].progress_at = self.world.now.monotonic
+        if self.world.settings.until_caught_up:
+            self._finishing.watch()
+
+    def _page(self, event: m.PageRead) -> None:
+        entry = self.world.entry(event.reader.shard)
+        if entry is None:
+            return
+        batch = self.reading.page(event, entry)
+        if batch is None:
+            return
+        self.world.source_error = None
+        self._delivery.touch(entry.key)
+        if batch.end.place is Place.END:
+            self._discovery.look_for_children(entry.key)
+        if not self.world.stopping:
+            self._delivery.offer(entry, batch)
+
+    def _read_failed(self, event: m.ReadFailed) -> None:
+        failed = self.reading.failed(event)
+        entry = self.world.entry(event.reader.shard)
+        if failed is None or entry is None:
+            return
+        rule, lanes = failed
+        self._delivery.touch(entry.key)
+        match rule.action:
+            case Action.REOPEN:
+                reason = event.error.kind.value
+                self.world.notice("info", "iterator-reopened", shard=entry.key.shard, reason=reason)
+            case Action.RETRY:
+                self._read_again_later(entry.key, event.error, rule.remedy)
+            case Action.GAP:
+                for lane in lanes:
+                    self._expired(entry, lane, event.error, rule.remedy)
+            case Action.HALT_SHARD:
+                for lane in lanes:
+                    self._delivery.halt(lane, event.error.message, rule.remedy)
+            case Action.HALT_PIPELINE:
+                self.world.stop(1, event.error.message, rule.remedy)
+            case _:
+                assert_never(rule.action)
+
+    def _read_again_later(self, shard: ShardKey, error: CdcError, remedy: str) -> None:
+        self.world.source_error = error
+        failures = self.reading.failures(shard)
+        if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ... in a row
+            self.world.notice(
+                "warning",
+                "read-failed",
+                shard=shard.shard,
+                reason=error.message,
+                failures=failures,
+                remedy=remedy,
+            )
+
+    def _expired(self, entry: ShardEntry, lane: Lane, error: CdcError, remedy: str) -> None:
+        """What was to be read is gone: a gap, unless this sink began too late to have had anything of it."""
+        gone = error.kind is ErrorKind.NOT_FOUND
+        unread = lane.place.place is Place.BEGINNING and (lane.decided or not lane.started_long_ago)
+        if gone and unread:
+            self._delivery.end_unread(entry, lane)
+        else:
+            self._delivery.halt(lane, f"{VANISHED if gone else TRIMMED} ({error.message})", remedy, gap=True)
+
+    def _flushed(self, event: m.Flushed) -> None:
+        sink = self.world.sinks[event.sink]
+        sink.flushing = False
+        if event.error is not None:
+            self.world.notice("warning", "flush-failed", sink=event.sink, reason=event.error.message)
+
+    def _settle(self) -> None:
+        """What follows on every shard where something moved: claims, children, the next reads."""
+        while moved := self._delivery.take_moved():
+            claims: dict[str, list[Lane]] = {}
+            for key in moved:
+                entry = self.world.entry(key)
+                if entry is None:
+                    continue
+                lineage = self.world.lineages[key.stream]
+                if any(lane.state is LaneState.FINISHED for lane in entry.lanes.values()):
+                    for child in lineage.children_of(key):
+                        self._discovery.begin_shard(lineage, child)
+                for lane in entry.lanes.values():
+                    if lane.state is LaneState.UNCLAIMED:
+                        claims.setdefault(lane.sink, []).append(lane)
+                self.reading.plan(entry)
+            for name, lanes in claims.items():
+                self._delivery.claim(self.world.sinks[name], lanes)

@@ -1,0 +1,144 @@
+"""When the work is done: `--until-caught-up`, and an orderly end on request."""
+
+from cdc.core.delivery import Delivery
+from cdc.core.discovery import Discovery
+from cdc.core.lineage import Lane, LaneState, ShardEntry
+from cdc.core.saving import Saving
+from cdc.core.world import SinkEntry, World
+
+_LOOK_SECONDS = 0.2
+
+
+class Finishing:
+    """Watches for the end."""
+
+    def __init__(self, world: World, saving: Saving, delivery: Delivery, discovery: Discovery) -> None:
+        self._world = world
+        self._saving = saving
+        self._delivery = delivery
+        self._discovery = discovery
+        self._quiet_since: float | None = None
+        self._deadline = 0.0
+
+    def watch(self) -> None:
+        self._world.later("finish", ("", ""), _LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Reads no more, makes durable what was accepted, saves, and ends."""
+        world = self._world
+        if world.stopping:
+            return
+        world.stopping = True
+        self._deadline = world.now.monotonic + world.settings.stop_seconds
+        for sink in world.sinks.values():
+            if sink.batches:
+                self._delivery.flush(sink)
+        self.watch()
+
+    def look(self) -> None:
+        if self._world.stopping:
+            self._look_for_rest()
+        elif self._world.settings.until_caught_up:
+            self._look_for_the_end()
+        if not self._world.stopped and (self._world.stopping or self._world.settings.until_caught_up):
+            self.watch()
+
+    def _look_for_rest(self) -> None:
+        world = self._world
+        late = world.now.monotonic >= self._deadline
+        resting = all(sink.batches == 0 or not sink.is_open for sink in world.sinks.values())
+        if resting or late:
+            self._saving.save()
+        if self._saving.clean and (resting or late):
+            world.stop(0, "stopped")
+        elif world.now.monotonic >= self._deadline + 1.0:
+            world.stop(1, "the positions could not be saved before the end", "look at the state store")
+
+    def _look_for_the_end(self) -> None:
+        world = self._world
+        now = world.now.monotonic
+        behind = False
+        for sink in world.sinks.values():
+            settled, read = self._sink(sink)
+            behind = behind or not settled
+            if read and not settled and sink.batches:
+                self._delivery.flush(sink, seconds=world.settings.stalled_seconds)
+        halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
+        if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):
+            self._quiet_since = None
+            self._look_for_a_stall()
+            return
+        if self._quiet_since is None:
+            self._quiet_since = now
+            for arn in world.lineages:
+                self._discovery.list_all(arn)
+        listed = all(self._discovery.listed_at.get(arn, -1.0) >= self._quiet_since for arn in world.lineages)
+        if listed and self._saving.clean:
+            if not halted:
+                world.stop(0, "caught up")
+            else:
+                self._stop_for_halted()
+
+    def _stop_for_halted(self) -> None:
+        lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]
+        gaps = [lane for lane in lanes if lane.gap]
+        first = (gaps or lanes)[0]
+        self._world.stop(
+            3 if gaps else 1,
+            f"caught up, but for {len(gaps or lanes)} halted: sink {first.sink}, shard {first.shard.shard}: "
+            f"{first.halted_because}",
+            first.remedy,
+        )
+
+    def _look_for_a_stall(self) -> None:
+        """The source is read to its end for every sink that takes what it is given, and one takes nothing."""
+        world = self._world
+        stuck: list[SinkEntry] = []
+        for sink in world.sinks.values():
+            settled, read = self._sink(sink)
+            if settled:
+                continue
+            waits_for_the_source = sink.is_open and not read and not sink.batches
+            if (
+                waits_for_the_source
+                or world.now.monotonic - sink.progress_at < world.settings.stalled_seconds
+            ):
+                return
+            stuck.append(sink)
+        for sink in stuck:
+            reason = sink.error.message if sink.error else "it accepts nothing, or makes nothing durable"
+            world.stop(
+                1,
+                f"sink {sink.name} made no progress for {world.settings.stalled_seconds:.0f} s: {reason}",
+                sink.remedy or "look at the destination and start again: nothing is lost",
+            )
+
+    def _sink(self, sink: SinkEntry) -> tuple[bool, bool]:
+        """(settled: all that can be read is durable there, read: all that can be read was given to it)."""
+        settled = read = True
+        for entry in self._world.entries():
+            lane = entry.lanes.get(sink.name)
+            if (
+                lane is None
+                or lane.state in (LaneState.FINISHED, LaneState.HALTED)
+                or self._blocked(entry, lane)
+            ):
+                continue
+            quiet = lane.evidence.lasted() >= self._world.settings.caught_up_seconds
+            flowing = lane.state is LaneState.FLOWING
+            settled = settled and flowing and quiet and lane.tracker.clear
+            read = read and ((flowing and quiet) or lane.state is LaneState.ENDING)
+            if not settled and not read:
+                break
+        return settled, read
+
+    def _blocked(self, entry: ShardEntry, lane: Lane) -> bool:
+        """Waits behind a shard that is halted at this sink."""
+        lineage = self._world.lineages[entry.stream.arn]
+        above = lineage.parent(entry)
+        while lane.state is LaneState.WAITING and above is not None:
+            upper = above.lanes.get(lane.sink)
+            if upper is not None and upper.state is LaneState.HALTED:
+                return True
+            above = lineage.parent(above)
+        return False

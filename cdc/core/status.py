@@ -1,0 +1,133 @@
+"""What an operator sees: the engine's state as plain figures, at one instant."""
+
+from dataclasses import dataclass
+
+from cdc.core.lineage import Lane, LaneState, ShardEntry
+from cdc.core.world import World
+from cdc.model import RETENTION_SECONDS, Position
+
+THROUGH_SLACK_SECONDS = 120
+"""Subtracted from through-times: record times are rounded down, clocks differ, and publication is delayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    table: str
+    sink: str
+    stream: str
+    shard: str
+    state: LaneState
+    position: Position
+    lag_seconds: float
+    headroom_seconds: float
+    through: float | None
+    """Epoch seconds."""
+    batches: int
+    waits_for: str
+    gap: bool
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    name: str
+    state: str
+    error: str
+    remedy: str
+    delivered: int
+    redelivered: int
+    dead_letters: int
+    """Written by this process."""
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    sinks: tuple[SinkStatus, ...]
+    lanes: tuple[LaneStatus, ...]
+    """Those that are not finished."""
+    source_error: str
+    tables: tuple[str, ...]
+    """Tables whose shards have been listed."""
+    finished_lanes: int
+
+
+def status(world: World) -> Status:
+    sinks = tuple(
+        SinkStatus(
+            sink.name,
+            sink.state.value,
+            sink.error.message if sink.error else "",
+            sink.remedy,
+            sink.delivered,
+            sink.redelivered,
+            sink.dead_letters,
+            sink.batches,
+        )
+        for sink in world.sinks.values()
+    )
+    lanes, finished = [], 0
+    for entry in world.entries():
+        for lane in entry.lanes.values():
+            if lane.state is LaneState.FINISHED:
+                finished += 1
+            else:
+                lanes.append(_lane(world, entry, lane))
+    tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
+    error = world.source_error.message if world.source_error else ""
+    return Status(sinks, tuple(lanes), error, tables, finished)
+
+
+def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
+    now = world.now.wall
+    return LaneStatus(
+        entry.stream.table,
+        lane.sink,
+        entry.stream.arn,
+        entry.key.shard,
+        lane.state,
+        lane.tracker.durable,
+        max(0.0, now - _delivered_until(lane)),
+        RETENTION_SECONDS - max(0.0, now - _delivered_until(lane)),
+        _through(lane),
+        len(lane.tracker.open),
+        _waits_for(world, lane),
+        lane.gap,
+        lane.remedy,
+    )
+
+
+def _delivered_until(lane: Lane) -> float:
+    """Epoch seconds: the time of the oldest change that may not be durable at this sink yet."""
+    for given in lane.tracker.open:
+        if given.first_created is not None:
+            return given.first_created
+    known = [lane.since]
+    if lane.tracker.durable_created is not None:
+        known.append(lane.tracker.durable_created)
+    if lane.evidence.through is not None:
+        known.append(lane.evidence.through)
+    if lane.evidence.last is not None and lane.tracker.clear:
+        known.append(lane.evidence.last.wall)
+    return max(known)
+
+
+def _through(lane: Lane) -> float | None:
+    known = [time for time in (lane.tracker.durable_created, lane.evidence.through) if time is not None]
+    return float(int(max(known) - THROUGH_SLACK_SECONDS)) if known else None
+
+
+def _waits_for(world: World, lane: Lane) -> str:
+    sink = world.sinks[lane.sink]
+    unaccepted = lane.tracker.unaccepted
+    if lane.state is LaneState.HALTED:
+        return lane.halted_because
+    if not sink.is_open:
+        return f"sink {sink.name} is {sink.state.value}"
+    if lane.state is LaneState.WAITING:
+        return "its parent is not finished at this sink"
+    if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:
+        return (
+            f"sink {sink.name} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"
+        )
+    return ""

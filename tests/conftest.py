@@ -1,0 +1,4 @@
+import pytest
+
+pytest.register_assert_rewrite("cdc.testing")
+pytest_plugins = ["tests.services.plugin"]
