@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cdc.errors import ErrorKind, StateError
 from cdc.ports import Lease, Owner, Saved, StateChange
-from connectors.process import is_dead
+from cdc.process import is_dead
 from connectors.state_sqlite import rows
 from connectors.state_sqlite.database import Database
 
