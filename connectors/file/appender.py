@@ -192,7 +192,7 @@ def _whole_size(path: Path, fd: int) -> int:
     end = os.pread(fd, size - first, first)
     if not first and not end.strip(b"\0"):
         return 0
-    _check_ours(path, os.pread(fd, len(PREFIX), 0))
+    _check_ours(path, os.pread(fd, len(PREFIX), 0).rstrip(b"\0") or b"\0")
     zero = end.find(b"\0")
     whole = end.rfind(b"\n", 0, zero if zero >= 0 else len(end)) + 1
     _check_ours(path, end[whole : whole + len(PREFIX)].split(b"\0", 1)[0])
