@@ -25,9 +25,9 @@ _CHUNK_BYTES = 1 << 16
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A dead letter as it is written. New keys may come in the same version; none goes."""
+    """A dead letter as it is written. New keys may come in the same format; none goes."""
 
-    version: int
+    format: int
     pipeline: str
     sink: str
     table: str
@@ -43,8 +43,8 @@ class _Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Instead of `record`, where that is no UTF-8."""
 
 
-class _Version(msgspec.Struct, frozen=True, gc=False):
-    version: int
+class _Format(msgspec.Struct, frozen=True, gc=False):
+    format: int
 
 
 class FileDeadLetters:
@@ -120,11 +120,11 @@ class FileDeadLetters:
 
     def _decode(self, line: bytes, path: Path, number: int) -> DeadLetter:
         try:
-            version = msgspec.json.decode(line, type=_Version).version
-            if version > FORMAT:
+            found_format = msgspec.json.decode(line, type=_Format).format
+            if found_format > FORMAT:
                 raise DeadLetterError(
                     ErrorKind.STATE_FORMAT,
-                    f"a dead letter in {path} has version {version}; this version reads up to {FORMAT}",
+                    f"line {number} of {path} has format {found_format}; this version reads up to {FORMAT}",
                     remedy="read it with the newer version",
                 )
             found = msgspec.json.decode(line, type=_Line)
@@ -175,7 +175,7 @@ def _encode(letter: DeadLetter) -> bytes:
     except UnicodeDecodeError:
         record, encoded = None, base64.b64encode(letter.record).decode()
     line = _Line(
-        version=FORMAT,
+        format=FORMAT,
         pipeline=letter.pipeline,
         sink=letter.sink,
         table=letter.table,

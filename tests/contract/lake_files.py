@@ -22,7 +22,9 @@ def visible_files(lake: Path) -> list[Path]:
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """Every row; fails on a file that is not whole."""
     with path.open("rb") as file:
-        yield from fastavro.reader(file)
+        for row in fastavro.reader(file):
+            assert isinstance(row, dict)
+            yield row
 
 
 def lake_content(lake: Path) -> Content:

@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from cdc.connector import SinkContext
 from cdc.model import Batch, EncodedBatch
@@ -12,7 +14,7 @@ from tests.contract.lake_files import lake_content
 
 
 class LakeCases(OutageCases):
-    settings: dict[str, object]
+    settings: ClassVar[Mapping[str, object]] = {}
 
     def make_sink(self, context: SinkContext) -> Sink:
         return LakeSink(
@@ -36,10 +38,10 @@ class LakeCases(OutageCases):
 
 
 class TestLake(LakeCases):
-    settings = {}
+    pass
 
 
 class TestLakeThatFlushesBySize(LakeCases):
     """A file a batch: each write that brings rows is durable at once."""
 
-    settings = {"flush_after_megabytes": 0.000001, "codec": "null"}
+    settings: ClassVar[Mapping[str, object]] = {"flush_after_megabytes": 0.000001, "codec": "null"}
