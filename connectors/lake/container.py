@@ -1,0 +1,51 @@
+"""Avro object container files from values that are encoded already: framing, no encoding.
+
+Avro specification 1.11, "Object Container Files": a header with the schema, then blocks of values, each followed by the
+file's sync marker.
+"""
+
+import zlib
+from typing import Literal
+
+Codec = Literal["null", "deflate"]
+
+MAGIC = b"Obj\x01"
+SYNC_BYTES = 16
+
+
+def header(schema: str, codec: Codec, sync: bytes) -> bytes:
+    """The beginning of a file.
+
+    Args:
+        schema: Avro schema JSON of the values.
+        codec: compression of the blocks that follow.
+        sync: 16 random bytes, the same for all blocks of the file.
+    """
+    metadata = {"avro.codec": codec.encode(), "avro.schema": schema.encode()}
+    entries = b"".join(_bytes(name.encode()) + _bytes(value) for name, value in metadata.items())
+    return MAGIC + _long(len(metadata)) + entries + _long(0) + sync
+
+
+def block(values: bytes | bytearray, count: int, codec: Codec, sync: bytes) -> bytes:
+    """`count` values, their Avro binary one after the other."""
+    if codec == "deflate":
+        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)  # RFC 1951, without zlib's header and checksum
+        data = compressor.compress(values) + compressor.flush()
+    else:
+        data = bytes(values)
+    return b"".join((_long(count), _long(len(data)), data, sync))
+
+
+def _bytes(data: bytes) -> bytes:
+    return _long(len(data)) + data
+
+
+def _long(number: int) -> bytes:
+    """Zigzag, then seven bits a byte, the lowest first ("Binary Encoding")."""
+    rest = number << 1 if number >= 0 else ~(number << 1)
+    encoded = bytearray()
+    while rest > 0x7F:  # noqa: PLR2004 - seven bits
+        encoded.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    encoded.append(rest)
+    return bytes(encoded)
