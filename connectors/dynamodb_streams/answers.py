@@ -15,10 +15,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 _VALUE_FREE = re.compile(
-    r"(Object missing required field `\w+`|Expected `[^`]+`, got `[^`]+`|JSON is malformed: [a-z ]+\(byte \d+\)"
-    r"|Input data was truncated)( - at `[^`]+`)?"
+    r"(Object missing required field `\w+`|Expected `[^`]+`, got `[^`]+`)( - at `[^`]+`)?"
 )
-"""The messages of msgspec that hold no value; an enumeration's holds it."""
+"""The messages of msgspec's validation that hold no value; that of an enumeration holds it."""
 
 T = TypeVar("T")
 
@@ -142,8 +141,10 @@ def malformed(reason: str) -> SourceError:
 def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except msgspec.ValidationError as error:
         raise malformed(_value_free(str(error))) from None
+    except msgspec.DecodeError as error:  # a fixed text and a byte's number
+        raise malformed(str(error)) from None
     except UnicodeDecodeError as error:
         raise malformed(f"no UTF-8 at byte {error.start}") from None
 

@@ -99,6 +99,7 @@ _MAX_TEXT = 300
 KNOWN = (
     vendor.ClientError,
     vendor.ChecksumError,
+    vendor.IncompleteReadError,
     ResponseParserError,  # of the credentials' own call: the service's answers are parsed here
     vendor.ParamValidationError,
     *_UNREACHABLE,
@@ -151,7 +152,7 @@ def _answered(error: vendor.ClientError, where: str) -> SourceError:
     parts = [where]
     if error.operation_name not in where:  # the credentials' own call: AssumeRole
         parts.append(error.operation_name)
-    parts.append(code if code != str(status) else f"HTTP {status}")
+    parts.append(code if code and code != str(status) else f"HTTP {status}")
     if text := _first_line(str(details.get("Message") or "")):
         parts.append(text)
     message = ": ".join(parts)

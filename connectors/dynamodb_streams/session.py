@@ -13,7 +13,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import ChecksumError, NoCredentialsError
+from botocore.exceptions import ChecksumError, IncompleteReadError, NoCredentialsError
 from botocore.parsers import ResponseParserFactory
 
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
@@ -42,14 +42,18 @@ class RawParser:
     def parse(self, response: dict[str, Any], shape: Any) -> Any:
         """
         Raises:
-            ChecksumError: the body is not what the service signed with `x-amz-crc32`; without that header (or with a
-                body that stays unread) nothing is checked. botocore checks it for DynamoDB, but not for its streams.
+            ChecksumError: the body does not match the header `x-amz-crc32`, where the service sends one. botocore
+                checks it for DynamoDB, but not for its streams.
+            IncompleteReadError: the connection ended before the body did, which botocore lets pass.
         """
         if response["status_code"] >= 300:  # noqa: PLR2004
             return self._error(response, shape)
         if shape is None or shape.name not in RAW_SHAPES:
             return self._ordinary.parse(response, shape)
         body = response["body"]
+        length = response["headers"].get("content-length")
+        if length is not None and length != str(len(body)):
+            raise IncompleteReadError(actual_bytes=len(body), expected_bytes=length)
         expected = response["headers"].get("x-amz-crc32")
         if expected is not None and expected != (actual := str(crc32(body))):
             raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
@@ -142,6 +146,7 @@ def _client_config(connections: int) -> Config:
         read_timeout=_READ_SECONDS,
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},
+        parameter_validation=False,  # the service knows its own limits; emulators' ids are shorter than AWS's
         tcp_keepalive=True,
         user_agent_extra="dynamodb-cdc",
     )
