@@ -44,11 +44,18 @@ class Table(msgspec.Struct, frozen=True, rename="pascal"):
     key_schema: list[_KeyElement]
     attribute_definitions: list[_AttributeDefinition]
     table_id: str = ""
-    table_status: str = ""
+    creation_date_time: float | None = None
+    """Epoch seconds."""
     stream_specification: _StreamSpecification | None = None
     """Absent once the stream is disabled, while `latest_stream_arn` stays."""
     latest_stream_arn: str | None = None
     latest_stream_label: str | None = None
+
+    def identity(self) -> str:
+        """What tells a table from another one of the same name; emulators without ids have creation times."""
+        if self.table_id or self.creation_date_time is None:
+            return self.table_id
+        return f"created-{round(self.creation_date_time * 1000)}"
 
     def key(self) -> tuple[KeyAttribute, ...] | None:
         """The partition key, then the sort key; None if an attribute has no definition."""

@@ -93,7 +93,7 @@ class DynamoDBStreams:
         return Stream(
             arn=arn,
             table=name,
-            table_id=table.table_id,
+            table_id=table.identity(),
             account=account,
             region=region or self.api.region,
             created_ms=self._created_ms(arn, table.latest_stream_label),

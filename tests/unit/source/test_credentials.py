@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -88,7 +89,7 @@ def test_nobody_to_assume_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"region": None}, {"profile": "absent"}, {"region": "not a region"}])
-def test_wrong_configuration(wrong: dict[str, str]) -> None:
+def test_wrong_configuration(wrong: dict[str, Any]) -> None:
     with pytest.raises(SourceError) as refusal, opened(None, **wrong):
         pass
     assert refusal.value.kind is ErrorKind.CONFIGURATION

@@ -2,6 +2,7 @@ import json
 import socket
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_by_code(server: CannedServer, code: str) -> None:
 
 def test_every_operation_maps_its_codes(server: CannedServer) -> None:
     with opened(server.url) as source:
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "DescribeTable": source.streams,
             "DescribeStream": lambda: source.describe(ARN),
             "GetShardIterator": lambda: source.api.call(
@@ -76,8 +77,16 @@ def test_every_operation_maps_its_codes(server: CannedServer) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(300, "malformed"), (302, "malformed"), (400, "invalid-request"), (401, "access-denied")]
-    + [(403, "access-denied"), (404, "invalid-request"), (408, "unavailable"), (429, "throttled")],
+    {
+        300: "malformed",
+        302: "malformed",
+        400: "invalid-request",
+        401: "access-denied",
+        403: "access-denied",
+        404: "invalid-request",
+        408: "unavailable",
+        429: "throttled",
+    }.items(),
 )
 def test_an_unknown_error_by_its_status(server: CannedServer, status: int, kind: str) -> None:
     failure = read(server, Reply(b"<html>SECRET</html>", status))

@@ -77,7 +77,7 @@ def test_an_empty_page_in_the_middle_is_no_end(server: CannedServer) -> None:
 
 
 def test_open_and_closed(server: CannedServer) -> None:
-    shards = [
+    shards: list[dict[str, Any]] = [
         {"ShardId": name(1), "SequenceNumberRange": {"StartingSequenceNumber": "7"}},
         {
             "ShardId": name(2),

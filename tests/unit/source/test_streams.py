@@ -57,6 +57,13 @@ def test_a_stream(server: CannedServer) -> None:
     )
 
 
+@pytest.mark.parametrize(("created", "table_id"), [(1795226584.25, "created-1795226584250"), (None, "")])
+def test_a_table_without_an_id_is_known_by_its_creation(
+    server: CannedServer, created: float | None, table_id: str
+) -> None:
+    assert described(server, table(TableId=None, CreationDateTime=created)).table_id == table_id
+
+
 def test_each_table_is_asked_for(server: CannedServer) -> None:
     server.replies["DescribeTable"] = [ok({"Table": TABLE})]
     with opened(server.url, "orders", "parcels") as source:
