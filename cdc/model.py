@@ -170,9 +170,12 @@ class Change(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_default
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
-    """The body of a `GetRecords` answer. No `NextShardIterator`: the shard ends here."""
+    """The body of a `GetRecords` answer. No `NextShardIterator`: the shard ends here.
 
-    records: list[Change] = []
+    `Records` is required, also when empty: else any other JSON object would read as the end of a shard.
+    """
+
+    records: list[Change]
     next_shard_iterator: str | None = None
 
 

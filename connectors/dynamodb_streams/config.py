@@ -1,0 +1,74 @@
+"""The keys of `source:` for `type: dynamodb-streams`."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from cdc.connector import SourceConfig
+
+_TABLE = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+"""A table's name (Developer Guide, Naming Rules)."""
+
+_LATER = {"start": ("snapshot",), "on_gap": ("snapshot", "skip")}
+"""Values that the design has and this version does not."""
+
+
+class DynamoDBStreamsConfig(SourceConfig):
+    """Credentials come from the SDK's usual places: environment, profile, container, instance."""
+
+    type: Literal["dynamodb-streams"]
+    region: str | None = None
+    """None: the SDK's own setting (`AWS_REGION`, profile)."""
+    endpoint_url: str | None = None
+    """DynamoDB Local, moto, Alternator, a VPC endpoint. None: the region's own."""
+    streams_endpoint_url: str | None = None
+    """Where the Streams API answers elsewhere than DynamoDB; None: `endpoint_url`."""
+    profile: str | None = None
+    role_arn: str | None = None
+    """A role to assume with the credentials that were found."""
+    external_id: str | None = None
+    """What the trust policy of `role_arn` asks for."""
+    start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    """Where a sink begins that has nothing saved. Read by the engine."""
+    on_gap: Literal["halt"] = "halt"
+    """What follows when changes expired before they were read. Read by the engine."""
+    idle_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 1.0
+    """How long an idle shard is left alone. Read by the engine; an iterator expires after 15 minutes."""
+    readers: Annotated[int, Field(ge=1, le=256)] = 8
+    """How many calls run at once. Read by the runtime."""
+
+    @field_validator("start", "on_gap", mode="before")
+    @classmethod
+    def _of_this_version(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, str) and value in _LATER[info.field_name]:
+            raise ValueError(f"{info.field_name}: {value} is not in this version")
+        return value
+
+    @field_validator("tables")
+    @classmethod
+    def _tables(cls, tables: tuple[str, ...]) -> tuple[str, ...]:
+        for table in tables:
+            if not _TABLE.fullmatch(table):
+                raise ValueError(f"{table!r} is no table name: 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.'")
+        if len(set(tables)) < len(tables):
+            raise ValueError("a table stands here twice")
+        return tables
+
+    @field_validator("endpoint_url", "streams_endpoint_url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
+            if parts.username or parts.password:
+                raise ValueError("credentials do not belong into a URL")
+        return url
+
+    @model_validator(mode="after")
+    def _external_id_needs_role(self) -> Self:
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id is of use only with role_arn")
+        return self

@@ -1,0 +1,164 @@
+"""botocore's side: credentials, clients, and a response parser that hands over the body as it came."""
+
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+import botocore.session
+import msgspec
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import ChecksumError, IncompleteReadError, NoCredentialsError
+from botocore.parsers import ResponseParserFactory
+
+from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
+
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 10
+"""A page of 1 MB takes the service well under a second."""
+
+RAW_SHAPES = frozenset(
+    {"DescribeTableOutput", "DescribeStreamOutput", "GetShardIteratorOutput", "GetRecordsOutput"}
+)
+"""The answers that are not parsed by botocore. Others pass through the same session: those of STS, for a role."""
+
+BODY = "Body"
+
+
+class RawParser:
+    """Stands in for botocore's parser of one protocol: bodies of `RAW_SHAPES` come out as bytes, under `BODY`.
+
+    botocore's own parser is most of what a page costs: an object per attribute, validated against the model.
+    """
+
+    def __init__(self, ordinary: Any) -> None:
+        self._ordinary = ordinary
+
+    def parse(self, response: dict[str, Any], shape: Any) -> Any:
+        """
+        Raises:
+            ChecksumError: the body does not match the header `x-amz-crc32`, where the service sends one. botocore
+                checks it for DynamoDB, but not for its streams.
+            IncompleteReadError: the connection ended before the body did, which botocore lets pass.
+        """
+        if response["status_code"] >= 300:  # noqa: PLR2004
+            return self._error(response, shape)
+        if shape is None or shape.name not in RAW_SHAPES:
+            return self._ordinary.parse(response, shape)
+        body = response["body"]
+        length = response["headers"].get("content-length")
+        if length is not None and length != str(len(body)):
+            raise IncompleteReadError(actual_bytes=len(body), expected_bytes=length)
+        expected = response["headers"].get("x-amz-crc32")
+        if expected is not None and expected != (actual := str(crc32(body))):
+            raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
+        return {BODY: body}
+
+    def _error(self, response: dict[str, Any], shape: Any) -> Any:
+        """The ordinary parser fails on an error that is no JSON object: a proxy's page, an emulator's."""
+        if shape is None or shape.name not in RAW_SHAPES or _is_json_error(response["body"]):
+            return self._ordinary.parse(response, shape)
+        status = response["status_code"]
+        return {
+            "Error": {"Code": str(status), "Message": ""},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+
+class RawParserFactory(ResponseParserFactory):
+    """botocore's session component `response_parser_factory`."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        return RawParser(super().create_parser(protocol_name))
+
+
+class _AssumedRole(CredentialProvider):
+    METHOD = "assume-role"
+    CANONICAL_NAME = "assume-role"
+
+    def __init__(
+        self, session: botocore.session.Session, config: DynamoDBStreamsConfig, pipeline: str
+    ) -> None:
+        super().__init__(session)
+        self._sources: CredentialResolver = session.get_component("credential_provider")
+        self._create_client = partial(
+            session.create_client, region_name=config.region, config=_client_config(1)
+        )
+        self._role_arn = config.role_arn or ""
+        self._arguments = {"RoleSessionName": f"cdc-{pipeline}"[:64]}
+        if config.external_id is not None:
+            self._arguments["ExternalId"] = config.external_id
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """No call yet: the role is assumed for the first request, and again before its credentials expire.
+
+        Raises:
+            NoCredentialsError: there is nobody to assume the role.
+        """
+        credentials = self._sources.load_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        fetcher = AssumeRoleCredentialFetcher(
+            self._create_client, credentials, self._role_arn, extra_args=self._arguments
+        )
+        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetcher.fetch_credentials)
+
+
+def open_session(config: DynamoDBStreamsConfig, pipeline: str) -> botocore.session.Session:
+    """
+    Raises:
+        ProfileNotFound: the profile is in no file.
+    """
+    session = botocore.session.Session(profile=config.profile)
+    session.register_component("response_parser_factory", RawParserFactory())
+    if config.role_arn is not None:
+        provider = _AssumedRole(session, config, pipeline)
+        session.register_component("credential_provider", CredentialResolver([provider]))
+    return session
+
+
+def create_client(
+    session: botocore.session.Session,
+    service: str,
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    connections: int,
+) -> Any:
+    """A client that may be shared by threads, and that never retries: the engine does.
+
+    Raises:
+        NoRegionError: the region is configured nowhere.
+    """
+    return session.create_client(
+        service, region_name=region, endpoint_url=endpoint_url, config=_client_config(connections)
+    )
+
+
+def _client_config(connections: int) -> Config:
+    return Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        parameter_validation=False,  # the service knows its own limits; emulators' ids are shorter than AWS's
+        tcp_keepalive=True,
+        user_agent_extra="dynamodb-cdc",
+    )
+
+
+class _JsonError(msgspec.Struct):
+    code: str = msgspec.field(default="", name="__type")
+
+
+def _is_json_error(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=_JsonError)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What the tests of the source `dynamodb-streams` have in common."""
