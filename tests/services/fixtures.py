@@ -1,0 +1,95 @@
+"""The real services, for tests.
+
+`kafka_bootstrap` and `dynamodb_endpoint` are the addresses of the ones that all tests share: name topics and tables
+uniquely. `kafka_broker` and `dynamodb_local` are a test's own, for it to stop, kill and start again.
+
+Without a service its tests are skipped, which `tests.services.plugin` reports loudly; with CDC_REQUIRE_SERVICES=1
+they fail. A service that is named but does not answer always fails them: it was meant to be there.
+"""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.services import environment
+from tests.services.dynamodb_local import DynamoDBLocal
+from tests.services.environment import DYNAMODB, ENV_FILE, KAFKA, ROOT, Service
+from tests.services.java import UnavailableError
+from tests.services.kafka import KafkaBroker
+from tests.services.server import JavaServer
+
+CONNECT_SECONDS = 5.0
+
+Server = TypeVar("Server", bound=JavaServer)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> str:
+    """`bootstrap.servers` of a real Kafka cluster with transactions and automatic topics."""
+    return _answering(KAFKA)
+
+
+@pytest.fixture(scope="session")
+def dynamodb_endpoint() -> str:
+    """The endpoint URL of DynamoDB Local, for the `dynamodb` and the `dynamodbstreams` client."""
+    return _answering(DYNAMODB)
+
+
+@pytest.fixture
+def kafka_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A started broker of this test alone; killed at its end."""
+    yield from _own(KafkaBroker, tmp_path)
+
+
+@pytest.fixture
+def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDBLocal]:
+    """A started DynamoDB Local of this test alone; killed at its end."""
+    yield from _own(DynamoDBLocal, tmp_path)
+
+
+def _own(kind: type[Server], tmp_path: Path) -> Iterator[Server]:
+    _address(kind.service)  # a run without services starts none, and downloads nothing
+    try:
+        kind.prepare()
+    except UnavailableError as reason:
+        _absent(f"no {kind.service.name} of this test's own: {reason}")
+    directory = tmp_path / kind.__name__
+    directory.mkdir()
+    server = kind(directory)
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+def _address(service: Service) -> str:
+    address = environment.address(service)
+    if address is None:
+        _absent(f"no {service.name}: run `make services`, or set {service.variable}")
+    return address
+
+
+def _absent(reason: str) -> NoReturn:
+    if environment.required():
+        pytest.fail(f"{reason} (CDC_REQUIRE_SERVICES=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+def _answering(service: Service) -> str:
+    address = _address(service)
+    for server in address.split(","):
+        parts = urlsplit(server if "://" in server else f"//{server}")
+        try:
+            with socket.create_connection((parts.hostname, parts.port or 443), timeout=CONNECT_SECONDS):
+                return address
+        except OSError:
+            continue
+    pytest.fail(
+        f"{service.name} does not answer at {address}: set {service.variable} right, or run `make services` to renew "
+        f"{ENV_FILE.relative_to(ROOT)}",
+        pytrace=False,
+    )
