@@ -1,1 +1,5 @@
+import pytest
+
+pytest.register_assert_rewrite("cdc.testing")
+
 pytest_plugins = ["tests.services.plugin"]
