@@ -1,0 +1,49 @@
+"""Kafka messages of an encoded batch: framing, headers, tombstones."""
+
+from cdc.model import EncodedBatch, EventName
+
+FRAME_MAGIC = b"\x00"
+"""The first byte of a framed key or value; the schema's id follows as four bytes, big-endian (Confluent Schema Registry,
+wire format)."""
+
+HEADERS_VERSION = b"1"
+"""Of the shape that `schemas/kafka-headers.schema.json` describes."""
+
+Headers = list[tuple[str, bytes | str]]
+
+Message = tuple[bytes, bytes | None, Headers | None, int]
+"""Key, value (None: a tombstone), headers, and the index of the change in the encoding."""
+
+_SHAPE: tuple[str, bytes | str] = ("cdc.headers", HEADERS_VERSION)
+_OPS: dict[EventName, tuple[str, bytes | str]] = {
+    "INSERT": ("cdc.op", b"c"),
+    "MODIFY": ("cdc.op", b"u"),
+    "REMOVE": ("cdc.op", b"d"),
+}
+
+
+def frame(schema_id: int) -> bytes:
+    """What stands before each key or value of this schema."""
+    return FRAME_MAGIC + schema_id.to_bytes(4, "big")
+
+
+def messages_of(encoded: EncodedBatch, *, tombstones: bool, headers: bool) -> list[Message]:
+    """All messages of a batch, in order; a delete's tombstone follows its value at once."""
+    avro = encoded.avro
+    if avro is None:
+        return []
+    key_frame, value_frame = frame(avro.key_schema.id), frame(avro.value_schema.id)
+    # `cdc.model.version`, with what is the same for a whole stream made once: sequence numbers have up to 40 digits
+    # (API reference, SequenceNumber), so that padding the text is padding the number.
+    prefix = f"{encoded.batch.stream.created_ms:013d}-{0:06d}-"
+    messages: list[Message] = []
+    for index, (change, key, value) in enumerate(zip(avro.changes, avro.keys, avro.values, strict=True)):
+        framed = key_frame + key
+        event = change.event_name
+        own: Headers | None = None
+        if headers:
+            own = [_SHAPE, _OPS[event], ("cdc.version", prefix + change.dynamodb.sequence_number.zfill(40))]
+        messages.append((framed, value_frame + value, own, index))
+        if tombstones and event == "REMOVE":
+            messages.append((framed, None, own, index))
+    return messages
