@@ -48,10 +48,18 @@ class SinkConfig(ConfigModel):
 class SourceConfig(ConfigModel):
     """Base of a source's configuration. A subclass adds `type: Literal["..."]` and its own keys.
 
-    `start` and `on_gap` are the engine's; the others are the connector's.
+    What stands here is the engine's and the runtime's; the rest is the connector's.
     """
 
     tables: Annotated[tuple[str, ...], Field(min_length=1)]
+    start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    """Where a sink begins that has nothing saved."""
+    on_gap: Literal["halt"] = "halt"
+    """What follows when changes expired before they were read."""
+    idle_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 1.0
+    """How long an idle shard is left alone."""
+    readers: Annotated[int, Field(ge=1, le=256)] = 8
+    """How many calls run at once."""
 
 
 CountCall = Callable[[str, str], None]

@@ -1,0 +1,283 @@
+"""The command line. Exit codes: 0 done; 1 a failure while running; 2 bad usage or configuration; 3 a gap."""
+
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from cdc.errors import CdcError, ConfigError
+
+app = typer.Typer(
+    name="cdc",
+    help="Change data capture for DynamoDB: from its streams to Kafka, a data lake and replica tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+positions_app = typer.Typer(help="Saved positions: show, reset.", no_args_is_help=True)
+schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_args_is_help=True)
+dead_letters_app = typer.Typer(help="Dead letters.", no_args_is_help=True)
+app.add_typer(positions_app, name="positions")
+app.add_typer(schema_app, name="schema")
+app.add_typer(dead_letters_app, name="dead-letters")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Runtime(StrEnum):
+    LOCAL = "local"
+    KCL = "kcl"
+
+
+class To(StrEnum):
+    TRIM_HORIZON = "trim-horizon"
+    LATEST = "latest"
+
+
+def main() -> NoReturn:
+    """The command `cdc`."""
+    try:
+        app()
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the last one to see it: printed without what could be secret
+        from cdc.observe.log import crash_report
+
+        sys.stderr.write(crash_report(error))
+        _leave(1)
+    _leave(0)
+
+
+def _reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors with a known cause end with their message and remedy; all others with a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except CdcError as error:
+            _fail(2 if isinstance(error, ConfigError) else 1, error.message, error.remedy)
+
+    return wrapped
+
+
+def _fail(code: int, message: str, remedy: str = "") -> NoReturn:
+    sys.stderr.write(f"cdc: {message}\n")
+    if remedy:
+        sys.stderr.write(f"     remedy: {remedy}\n")
+    raise typer.Exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process also where threads hang in a call to the outside."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _not_in_this_version(what: str) -> NoReturn:
+    _fail(2, f"{what}: not in this version", f"this is {importlib.metadata.version('dynamodb-cdc')}")
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+@app.command()
+@_reports_errors
+def run(
+    config: ConfigPath,
+    until_caught_up: Annotated[bool, typer.Option(help="End when everything that can be read is delivered.")] = False,
+    runtime: Annotated[Runtime, typer.Option(help="local, or kcl for many machines.")] = Runtime.LOCAL,
+    log_level: Annotated[LogLevel, typer.Option(help="Logs go to stderr.")] = LogLevel.INFO,
+    log_format: Annotated[LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")] = LogFormat.AUTO,
+) -> None:
+    """Run a pipeline until it is stopped."""
+    if runtime is not Runtime.LOCAL:
+        _not_in_this_version(f"--runtime {runtime.value}")
+    from cdc import config as configuration
+    from cdc.observe.log import configure
+    from cdc.runtime.app import run as run_pipeline
+
+    configure(log_level.value, log_format.value)
+    outcome = run_pipeline(configuration.load(config), until_caught_up=until_caught_up)
+    stop = outcome.stop
+    if stop.exit_code:
+        sys.stderr.write(f"cdc: {stop.reason}\n" + (f"     remedy: {stop.remedy}\n" if stop.remedy else ""))
+    if outcome.left_behind:
+        sys.stderr.write(f"cdc: left hanging in calls to the outside: {', '.join(outcome.left_behind)}\n")
+        _leave(stop.exit_code)
+    raise typer.Exit(stop.exit_code)
+
+
+@app.command()
+@_reports_errors
+def check(config: ConfigPath, as_json: Json = False) -> None:
+    """Look whether a run would work, with read-only calls. Changes nothing."""
+    from cdc import config as configuration
+    from cdc.observe.log import configure
+    from cdc.observe.text import print_findings
+    from cdc.runtime.checks import check as check_pipeline
+    from cdc.runtime.clock import SystemClock
+
+    configure("warning", "auto")
+    findings = check_pipeline(configuration.load(config), SystemClock())
+    if as_json:
+        _print_json(
+            [
+                {"place": f.place, "ok": not f.problem, "seen": list(f.seen), "problem": f.problem, "remedy": f.remedy}
+                for f in findings
+            ]
+        )
+    else:
+        print_findings(findings)
+    problems = [finding for finding in findings if finding.problem]
+    if problems:
+        for problem in problems:
+            remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
+            sys.stderr.write(f"cdc: {problem.place}: {problem.problem}{remedy}\n")
+        raise typer.Exit(2)
+
+
+@app.command()
+@_reports_errors
+def status(
+    config: ConfigPath,
+    as_json: Json = False,
+    watch: Annotated[bool, typer.Option(help="Again every two seconds, until interrupted.")] = False,
+) -> None:
+    """Positions, lag, retention headroom, gaps and dead letters."""
+    from cdc import config as configuration
+    from cdc.observe.report import render
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.inspection import current_report
+
+    loaded = configuration.load(config)
+    while True:
+        report = current_report(loaded, SystemClock())
+        if as_json:
+            _print_json(report)
+        else:
+            from rich.console import Console
+
+            console = Console()
+            if watch and console.is_terminal:
+                console.clear()
+            console.print(render(report))
+        if not watch:
+            return
+        time.sleep(2.0)
+
+
+@positions_app.command("show")
+@_reports_errors
+def positions_show(config: ConfigPath, as_json: Json = False) -> None:
+    """What is saved: one line for each sink and shard."""
+    from cdc import config as configuration
+    from cdc.observe.text import positions_as_json, print_positions
+    from cdc.runtime.positions import load
+
+    saved = load(configuration.load(config))
+    if as_json:
+        _print_json(positions_as_json(saved))
+    else:
+        print_positions(saved)
+
+
+@positions_app.command("reset")
+@_reports_errors
+def positions_reset(
+    config: ConfigPath,
+    sink: Annotated[str, typer.Option(help="The sink that goes on from there; the others are not touched.")],
+    to: Annotated[To, typer.Option(help="The oldest record that there is, or only what comes from now on.")],
+    shard: Annotated[str | None, typer.Option(help="Default: every shard that waits for a decision.")] = None,
+) -> None:
+    """Decide where a sink goes on: after a gap, or to deliver again. The pipeline must not be running."""
+    from cdc import config as configuration
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.positions import reset
+
+    for done in reset(configuration.load(config), sink=sink, shard=shard, to=to.value, clock=SystemClock()):
+        print(f"{done.sink} {done.shard.shard}: {done.to}; positions of {done.dropped} descendants dropped")
+
+
+@schema_app.command("config")
+def schema_config() -> None:
+    """The JSON Schema of the configuration."""
+    from cdc.config import json_schema
+
+    _print_json(json_schema())
+
+
+@app.command()
+@_reports_errors
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave the files, and say where.")] = False,
+    plain: Annotated[bool, typer.Option(help="Plain lines instead of a live screen.")] = False,
+    events: Annotated[int, typer.Option(min=300, help="How many changes to make.")] = 3000,
+) -> None:
+    """See it work, and see the proof: nothing but Python is needed."""
+    try:
+        from cdc.demo import run as run_demo
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("cdc", "connectors", "schemas"):
+            raise
+        _fail(2, f"the demonstration needs {error.name}", "pip install 'dynamodb-cdc[demo]'")
+    raise typer.Exit(run_demo(keep=keep, plain=plain, events=events))
+
+
+@app.command()
+def version() -> None:
+    """The version of this program."""
+    print(importlib.metadata.version("dynamodb-cdc"))
+
+
+_ANYTHING: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _announced(group: typer.Typer, name: str, full_name: str) -> None:
+    """A command that a later version has: refused by its name."""
+
+    @group.command(name, context_settings=_ANYTHING, hidden=True)
+    def refuse(context: typer.Context) -> None:
+        _not_in_this_version(f"cdc {full_name}")
+
+
+for _group, _name, _full_name in (
+    (app, "snapshot", "snapshot"),
+    (app, "sim", "sim"),
+    (positions_app, "forget", "positions forget"),
+    (positions_app, "export", "positions export"),
+    (positions_app, "import", "positions import"),
+    (schema_app, "infer", "schema infer"),
+    (dead_letters_app, "list", "dead-letters list"),
+    (dead_letters_app, "show", "dead-letters show"),
+    (dead_letters_app, "replay", "dead-letters replay"),
+):
+    _announced(_group, _name, _full_name)

@@ -1,0 +1,1 @@
+"""The imperative shell: one owner loop with an inbox, bounded pools of named threads, signals, the clock."""

@@ -1,0 +1,102 @@
+"""Makes the parts that a configuration names."""
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+
+from cdc.config import Config
+from cdc.connector import AnySinkConnector, EnvelopeName, SinkConfig, SinkContext, SourceContext
+from cdc.errors import ErrorKind, SourceError
+from cdc.model import Listing, Page, Position, ShardKey, Stream
+from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
+from cdc.runtime.dispatch import Outlet
+from cdc.runtime.encoding import SharedEncoder
+from cdc.runtime.workers import Workers
+from connectors.dead_letters import FileDeadLetters
+from connectors.state_sqlite import SqliteStateStore
+from schemas.document import DocumentEncoder
+from schemas.registry.files import FilesRegistry
+
+CountCall = Callable[[str, str], None]
+
+
+class CheckedSource:
+    """A source that refuses streams of which a configured sink could make nothing."""
+
+    def __init__(self, source: Source, need_new_image: Sequence[str]) -> None:
+        self._source = source
+        self._need_new_image = need_new_image
+
+    def streams(self) -> Sequence[Stream]:
+        streams = self._source.streams()
+        for stream in streams:
+            if self._need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+                raise SourceError(
+                    ErrorKind.CONFIGURATION,
+                    f"table {stream.table}: its stream has the view type {stream.view_type}, and without new images "
+                    f"there is nothing to give to: {', '.join(self._need_new_image)}",
+                    remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
+                    "one: a view type cannot be changed), or remove the sink",
+                )
+        return streams
+
+    def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
+        return self._source.shards(stream, parent=parent)
+
+    def iterator(self, shard: ShardKey, position: Position, *, latest: bool = False) -> str:
+        return self._source.iterator(shard, position, latest=latest)
+
+    def read(self, shard: ShardKey, iterator: str) -> Page:
+        return self._source.read(shard, iterator)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def envelope_of(sink: SinkConfig, connector: AnySinkConnector, config: Config) -> EnvelopeName | None:
+    """The envelope of a sink: its own, the pipeline's, or what its kind usually has. None: it takes no Avro."""
+    if connector.envelope is None:
+        return None
+    own = sink.schema_.envelope if sink.schema_ is not None else None
+    return own or config.schema_.envelope or connector.envelope
+
+
+def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSource:
+    settings, connector = config.source_with_connector()
+    context = SourceContext(config.pipeline, clock, settings.readers, count_call)
+    need_new_image = [
+        sink.name
+        for sink, its in config.sinks_with_connectors()
+        if its.needs_new_image or envelope_of(sink, its, config) == "flat"
+    ]
+    return CheckedSource(connector.build(settings, context), need_new_image)
+
+
+def state_of(config: Config, *, read_only: bool = False) -> StateStore:
+    return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+
+
+def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:
+    return FileDeadLetters(config.dead_letters.path, config.pipeline, read_only=read_only)
+
+
+def sink_context(config: Config, name: str, workers: Workers, clock: Clock, count_call: CountCall) -> SinkContext:
+    return SinkContext(
+        config.pipeline, config.base, config.source.tables, clock, workers.spawner(f"sink-{name}-io"), count_call
+    )
+
+
+def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:
+    """Every sink with its thread and its encoder; sinks that want the same bytes share one encoder."""
+    encoders: dict[EnvelopeName, Encoder] = {}
+    registry = FilesRegistry(config.schema_.registry.path)
+    outlets = {}
+    for sink, connector in config.sinks_with_connectors():
+        envelope = envelope_of(sink, connector, config)
+        if envelope is not None and envelope not in encoders:
+            release = importlib.metadata.version("dynamodb-cdc")
+            encoder = DocumentEncoder(registry, envelope, pipeline=config.pipeline, release=release)
+            encoders[envelope] = SharedEncoder(encoder)
+        built = connector.build(sink, sink_context(config, sink.name, workers, clock, count_call))
+        thread = workers.pool(f"sink-{sink.name}", 1)
+        outlets[sink.name] = Outlet(built, encoders[envelope] if envelope is not None else None, thread)
+    return outlets

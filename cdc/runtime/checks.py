@@ -1,0 +1,103 @@
+"""`cdc check`: finds out with read-only calls whether a run would work. Changes nothing."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdc.config import Config
+from cdc.errors import CdcError, ConfigError
+from cdc.ports import Clock
+from cdc.runtime.assembly import dead_letters_of, envelope_of, sink_context, source_of, state_of
+from cdc.runtime.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, and what was found. `problem` is empty where all is well."""
+
+    place: str
+    seen: Sequence[str]
+    problem: str = ""
+    remedy: str = ""
+
+
+def check(config: Config, clock: Clock) -> list[Finding]:
+    """One finding for each part: the source, every sink, the registry, the state store, the dead letters."""
+    workers = Workers()
+    try:
+        return list(_findings(config, clock, workers))
+    finally:
+        workers.close(2.0)
+
+
+def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Finding]:
+    yield _find("source", lambda: _source(config, clock))
+    for sink, connector in config.sinks_with_connectors():
+        context = sink_context(config, sink.name, workers, clock, _uncounted)
+        envelope = envelope_of(sink, connector, config)
+        takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
+        yield _find(f"sink {sink.name}", lambda c=connector, s=sink, x=context, t=takes: [*t, *c.probe(s, x)])  # type: ignore[misc]
+    yield _find("schema registry", lambda: _folder(config.schema_.registry.path))
+    yield _find("state", lambda: _state(config))
+    yield _find("dead letters", lambda: _dead_letters(config))
+
+
+def _find(place: str, look: Callable[[], Sequence[str]]) -> Finding:
+    try:
+        return Finding(place, look())
+    except CdcError as error:
+        return Finding(place, (), error.message, error.remedy)
+
+
+def _source(config: Config, clock: Clock) -> Sequence[str]:
+    settings, connector = config.source_with_connector()
+    source = source_of(config, clock, _uncounted)
+    try:
+        source.streams()
+    finally:
+        source.close()
+    from cdc.connector import SourceContext
+
+    return connector.probe(settings, SourceContext(config.pipeline, clock, settings.readers, _uncounted))
+
+
+def _folder(path: Path) -> Sequence[str]:
+    """The folder, or the nearest above it that exists, is one that this process may write to."""
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise ConfigError(f"{path}: {nearest} is not a folder", remedy="name another path")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: may not write to {nearest}", remedy="give this user the right to write there")
+    return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]
+
+
+def _state(config: Config) -> Sequence[str]:
+    seen = list(_folder(config.state.path.parent))
+    state = state_of(config, read_only=True)
+    state.open()
+    try:
+        owner = state.owner()
+        saved = state.load()
+    finally:
+        state.close()
+    config.check_remembered(saved.settings or {})
+    if owner is not None:
+        seen.append(f"last owner: process {owner.pid} on {owner.host}")
+    return [*seen, f"{len(saved.cursors)} positions saved"]
+
+
+def _dead_letters(config: Config) -> Sequence[str]:
+    seen = list(_folder(config.dead_letters.path))
+    letters = dead_letters_of(config, read_only=True)
+    letters.open()
+    try:
+        return [*seen, f"{sum(letters.count().values())} dead letters"]
+    finally:
+        letters.close()
+
+
+def _uncounted(operation: str, outcome: str) -> None:
+    """A check counts no calls."""

@@ -1,0 +1,102 @@
+"""The owner loop: the only thread that touches the engine."""
+
+import queue
+from collections.abc import Callable
+
+from cdc.core.engine import Engine
+from cdc.core.messages import Command, Started, Stop, Tick
+from cdc.core.status import Status, status
+from cdc.errors import CdcError, ErrorKind
+from cdc.observe.log import get_logger
+from cdc.ports import Clock
+from cdc.runtime.dispatch import Crashed, Dispatcher, Inbox
+
+_PUBLISH_SECONDS = 1.0
+_log = get_logger(__name__)
+
+
+class Loop:
+    """Takes events from the inbox, gives them to the engine, and has its commands done, until it says stop.
+
+    Beside the events it renews the lease and publishes the status, both by time.
+    """
+
+    def __init__(  # noqa: PLR0913 - the loop is where everything meets
+        self,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        inbox: Inbox,
+        clock: Clock,
+        *,
+        lease_seconds: float,
+        admin: str,
+        publish: Callable[[Status], None],
+    ) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._inbox = inbox
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._admin = admin
+        self._publish = publish
+        now = clock.now().monotonic
+        self.turned = now
+        """Monotonic time of the last turn: a loop that does not turn is not healthy."""
+        self._renewed = now
+        self._renew_due = now
+        self._publish_due = now
+        self._lost: CdcError | None = None
+
+    def run(self) -> Stop:
+        stop = self._do(self._engine.handle(Started(), self._clock.now()))
+        while stop is None:
+            stop = self._beside() or self._turn()
+        self._publish(status(self._engine.world))
+        return stop
+
+    def _turn(self) -> Stop | None:
+        due = min(self._renew_due, self._publish_due, self._engine.next_due() or float("inf"))
+        try:
+            event = self._inbox.get(timeout=max(0.0, due - self._clock.now().monotonic))
+        except queue.Empty:
+            event = Tick()
+        if isinstance(event, Crashed):
+            raise event.error
+        now = self._clock.now()
+        self.turned = now.monotonic
+        return self._do(self._engine.handle(event, now))
+
+    def _do(self, commands: list[Command]) -> Stop | None:
+        for command in commands:
+            if isinstance(command, Stop):
+                return command
+            self._dispatcher.do(command)
+        return None
+
+    def _beside(self) -> Stop | None:
+        """What is due by time, and not the engine's business."""
+        now = self._clock.now().monotonic
+        if self._lost is not None:
+            return Stop(1, self._lost.message, self._lost.remedy)
+        if now >= self._publish_due:
+            self._publish_due = now + _PUBLISH_SECONDS
+            self._publish(status(self._engine.world))
+        if now >= self._renew_due:
+            if now - self._renewed > self._lease_seconds:
+                return Stop(
+                    1,
+                    f"the lease could not be renewed for {now - self._renewed:.0f} s: another process may own the pipeline",
+                    "look at the state store, and start again",
+                )
+            self._renew_due = now + self._lease_seconds / 3
+            self._dispatcher.renew(self._admin, self._renewal)
+        return None
+
+    def _renewal(self, error: CdcError | None) -> None:
+        """Called from the state store's thread."""
+        if error is None:
+            self._renewed = self._clock.now().monotonic
+        elif error.kind is ErrorKind.NOT_OWNER:
+            self._lost = error
+        else:
+            _log.warning("lease-not-renewed", reason=error.message)

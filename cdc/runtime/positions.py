@@ -1,0 +1,138 @@
+"""`cdc positions`: what is saved, and the operator's decisions about it. Decisions take the lease: never beside a run."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from cdc.config import Config
+from cdc.errors import ConfigError
+from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, end_of_shard
+from cdc.ports import Clock, Lease, Saved, SavedCursor, SavedGap, StateChange, StateStore
+from cdc.process import this_process
+from cdc.runtime.assembly import source_of, state_of
+
+_SLACK_SECONDS = 120.0
+
+Target = Literal["trim-horizon", "latest"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetDone:
+    sink: str
+    shard: ShardKey
+    to: Target
+    dropped: int
+    """Positions of descendants that were dropped: they come again after it."""
+
+
+def load(config: Config) -> Saved:
+    """What is saved, also beside a running process. Creates nothing."""
+    state = state_of(config, read_only=True)
+    state.open()
+    try:
+        return state.load()
+    finally:
+        state.close()
+
+
+def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Clock) -> Sequence[ResetDone]:
+    """Sets where a sink goes on, and records the decision about a gap there.
+
+    `trim-horizon` is the oldest record that the stream still has: what the sink had of it comes again, and again for
+    the descendants, in order. `latest` passes over everything before now. Without `shard` it is every shard of the sink
+    that waits for a decision.
+
+    Raises:
+        ConfigError: no such sink or shard, or nothing waits for a decision.
+        CdcError: the pipeline runs, or the source cannot be asked for its shards.
+    """
+    if sink not in [configured.name for configured in config.sinks]:
+        raise ConfigError(
+            f"no sink {sink} in this configuration", remedy="one of: " + ", ".join(s.name for s in config.sinks)
+        )
+    with _owned(config, clock) as (state, lease):
+        saved = state.load()
+        listed = _listed(config, clock)
+        chosen = _chosen(saved, listed, sink, shard)
+        epoch = (saved.epochs or {}).get(sink, 0) + 1
+        rows = {
+            cursor.shard: replace(cursor, position=replace(cursor.position, epoch=epoch))
+            for cursor in saved.cursors
+            if cursor.sink == sink
+        }
+        gaps = {(gap.sink, gap.shard): gap for gap in saved.gaps}
+        tables = {start.stream: start.table for start in saved.starts}
+        forgotten: list[ShardKey] = []
+        done = []
+        for key in chosen:
+            now = clock.now().wall
+            dropped = [child for child in _descendants(key, listed) if child in rows] if to == "trim-horizon" else []
+            for child in dropped:
+                del rows[child]
+            forgotten.extend(dropped)
+            position = replace(_target(listed.get(key), to, now), epoch=epoch)
+            rows[key] = SavedCursor(sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now)
+            known = gaps.get((sink, key)) or SavedGap(sink, key, tables.get(key.stream, ""), now, "reset by hand")
+            gaps[sink, key] = replace(known, decision=f"reset to {to}")
+            done.append(ResetDone(sink, key, to, len(dropped)))
+        state.save(
+            lease,
+            StateChange(
+                cursors=list(rows.values()),
+                gaps=[gaps[sink, key] for key in chosen],
+                epochs={sink: epoch},
+                forget=[(sink, key) for key in forgotten],
+            ),
+        )
+    return done
+
+
+def _target(shard: Shard | None, to: Target, now: float) -> Position:
+    if to == "trim-horizon":
+        return BEGINNING
+    if shard is None or shard.closed:
+        return end_of_shard()
+    return Position(Place.BEGINNING, not_before=now - _SLACK_SECONDS)
+
+
+def _chosen(saved: Saved, listed: dict[ShardKey, Shard], sink: str, shard: str | None) -> list[ShardKey]:
+    if shard is None:
+        waiting = [gap.shard for gap in saved.gaps if gap.sink == sink and not gap.decision]
+        if not waiting:
+            raise ConfigError(f"no shard of sink {sink} waits for a decision", remedy="name one with --shard")
+        return waiting
+    known = {*listed, *(cursor.shard for cursor in saved.cursors), *(gap.shard for gap in saved.gaps)}
+    named = sorted(key for key in known if key.shard == shard)
+    if not named:
+        raise ConfigError(f"no shard {shard} is listed or saved", remedy="see `cdc positions show`")
+    return named
+
+
+def _listed(config: Config, clock: Clock) -> dict[ShardKey, Shard]:
+    source = source_of(config, clock, lambda operation, outcome: None)
+    try:
+        return {shard.key: shard for stream in source.streams() for shard in source.shards(stream).shards}
+    finally:
+        source.close()
+
+
+def _descendants(key: ShardKey, listed: dict[ShardKey, Shard]) -> Iterator[ShardKey]:
+    for child in listed.values():
+        if child.parent == key.shard and child.key.stream == key.stream:
+            yield child.key
+            yield from _descendants(child.key, listed)
+
+
+@contextmanager
+def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease]]:
+    state = state_of(config)
+    state.open()
+    try:
+        lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)
+        try:
+            yield state, lease
+        finally:
+            state.release(lease)
+    finally:
+        state.close()
