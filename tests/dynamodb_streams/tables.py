@@ -41,7 +41,7 @@ class Tables:
         )
         return name
 
-    def put(self, table: str, at: int = 1, **attributes: dict[str, Any]) -> None:
+    def put(self, table: str, at: int = 1, **attributes: Any) -> None:
         self.client.put_item(TableName=table, Item={"id": {"S": "a"}, "at": {"N": str(at)}} | attributes)
 
     def delete(self, table: str, at: int = 1) -> None:

@@ -63,7 +63,7 @@ def test_the_same_records_as_the_plain_client(tables: Tables) -> None:
         "set": {"SS": ["x", "y"]},
         "list": {"L": [{"BOOL": False}, {"M": {"näh": {"S": '"\\\n\u2028'}}}]},
     }
-    tables.put(table, **every_type)
+    tables.put(table, at=1, **every_type)
     with opened(tables.url, table) as source:
         (stream,) = source.streams()
         (shard,) = source.shards(stream).shards
@@ -193,6 +193,21 @@ def test_latest_begins_with_what_comes(tables: Tables) -> None:
         tables.put(table, 2)
         (change,) = source.read(shard.key, iterator).changes
         assert json.loads(bytes(change.dynamodb.keys))["at"] == {"N": "2"}
+
+
+def test_a_latest_iterator_of_an_empty_stream_is_trimmed_by_a_write_elsewhere(tables: Tables) -> None:
+    """A fault of DynamoDB Local's, whose sequence numbers span all tables; the service does no such thing."""
+    table, elsewhere = tables.create(), tables.create()
+    with opened(tables.url, table) as source:
+        (stream,) = source.streams()
+        (shard,) = source.shards(stream).shards
+        iterator = source.iterator(shard.key, BEGINNING, latest=True)
+        tables.put(elsewhere)
+        tables.put(table)
+        with pytest.raises(SourceError) as refusal:
+            source.read(shard.key, iterator)
+        assert refusal.value.kind is ErrorKind.TRIMMED
+        assert len(drained(source, shard.key)) == 1
 
 
 def test_probe(tables: Tables) -> None:

@@ -62,7 +62,7 @@ records = st.fixed_dictionaries(
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
     """Records in order, in any JSON that means the same."""
-    drawn = draw(st.lists(records, max_size=4))
+    drawn: list[dict[str, Any]] = draw(st.lists(records, max_size=4))
     sequences = sorted(draw(st.lists(st.integers(1, 10**40 - 1), min_size=len(drawn), max_size=len(drawn))))
     for record, sequence in zip(drawn, sequences, strict=True):
         record["dynamodb"]["SequenceNumber"] = str(sequence)

@@ -1,4 +1,5 @@
 import json
+import logging
 from collections import Counter
 from typing import Any
 from zlib import crc32
@@ -45,6 +46,20 @@ def test_the_last_page_of_a_shard_may_carry_records(server: CannedServer, end: d
     with opened(server.url) as source:
         page = source.read(SHARD, "iterator")
     assert (len(page.changes), page.next_iterator) == (1, None)
+
+
+def test_no_item_is_logged_at_any_level(server: CannedServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.replies["GetRecords"] = [
+        ok({"Records": [record()]}),
+        ok({"Records": [record(SizeBytes="SECRET")]}),
+    ]
+    with opened(server.url) as source:
+        source.read(SHARD, "iterator")
+        with pytest.raises(SourceError):
+            source.read(SHARD, "iterator")
+    assert "GetRecords" in caplog.text
+    assert "SECRET" not in caplog.text
 
 
 def test_an_answer_without_records_is_no_end_of_a_shard(server: CannedServer) -> None:

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ TABLE: dict[str, Any] = {
     "TableName": "orders",
     "TableId": "8a6b7c9d-0000-4000-8000-000000000001",
     "TableStatus": "ACTIVE",
+    "CreationDateTime": 1795226584.25,
     "KeySchema": [{"AttributeName": "at", "KeyType": "RANGE"}, {"AttributeName": "id", "KeyType": "HASH"}],
     "AttributeDefinitions": [
         {"AttributeName": "at", "AttributeType": "N"},
@@ -115,6 +118,15 @@ def test_no_such_table(server: CannedServer) -> None:
     assert refusal.value.kind is ErrorKind.NOT_FOUND
 
 
+@pytest.fixture
+def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "XXX+7")
+        time.tzset()
+        yield
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("label", "created_ms"),
     [
@@ -125,6 +137,7 @@ def test_no_such_table(server: CannedServer) -> None:
         ("2026-11-21T03:03:04.567+01:00", CREATED_MS),
     ],
 )
+@pytest.mark.usefixtures("_far_from_utc")
 def test_the_creation_time_is_the_labels(server: CannedServer, label: str, created_ms: int) -> None:
     assert described(server, table(LatestStreamLabel=label)).created_ms == created_ms
 
