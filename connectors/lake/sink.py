@@ -23,7 +23,7 @@ from connectors.lake.partition import split
 MAX_FILES = 64
 """Files in progress at once. More partitions than this (a backlog) close the one that was written least lately."""
 
-_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 """How often the clock is looked at while files are in progress."""
 
 _BUGS = (errno.EBADF, errno.EFAULT)
@@ -151,7 +151,7 @@ class LakeSink:
             self._is_closing = True
             self._wake.notify_all()
         if self._timer is not None:
-            wait([self._timer], timeout=max(_LOOK_SECONDS, deadline))
+            wait([self._timer], timeout=max(LOOK_SECONDS, deadline))
             self._raise_what_ended_the_timer()
 
     def _open(self) -> None:
@@ -244,7 +244,7 @@ class LakeSink:
                 due = {file: file.opened_at + self._flush_after_seconds for file in self._files.values()}
                 self._publish_or_break([file for file, at in due.items() if at <= now])
                 left = min((at - now for at in due.values() if at > now), default=math.inf)
-                self._wake.wait(min(left, _LOOK_SECONDS) if self._files else None)
+                self._wake.wait(min(left, LOOK_SECONDS) if self._files else None)
 
     @contextlib.contextmanager
     def _handing_on_bugs(self) -> Iterator[None]:

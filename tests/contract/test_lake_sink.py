@@ -10,7 +10,7 @@ from cdc.testing.encoding import encode
 from cdc.testing.sink_contract import OutageCases
 from connectors.lake import LakeConfig
 from connectors.lake.sink import LakeSink
-from tests.contract.lake_files import lake_content
+from tests.lake_files import lake_content
 
 
 class LakeCases(OutageCases):
