@@ -28,7 +28,6 @@ class ConsoleSink:
         self._format = format
         self._given = output
         self._receipts = Receipts()
-        self._closed_by_reader = False
 
     def open(self) -> None:
         """Standard output is there, or the first write will tell."""
@@ -64,8 +63,6 @@ class ConsoleSink:
     def _show(self, batch: Batch) -> None:
         if not batch.changes:
             return
-        if self._closed_by_reader:
-            raise _closed()
         output = self._given if self._given is not None else sys.stdout
         try:
             if self._format == "text" or (self._format == "auto" and output.isatty()):
@@ -74,9 +71,11 @@ class ConsoleSink:
                 output.write(encode_lines(batch).decode())
             output.flush()
         except BrokenPipeError as error:
-            self._closed_by_reader = True
-            _swallow_the_rest(output)
-            raise _closed() from error
+            raise SinkError(
+                ErrorKind.UNAVAILABLE,
+                "standard output was closed by whoever read it",
+                remedy="start again with a reader, or remove this sink; what it has not shown is delivered again",
+            ) from error
         except OSError as error:
             raise SinkError(
                 ErrorKind.UNAVAILABLE, f"standard output: {os.strerror(error.errno or 0)}"
@@ -87,18 +86,3 @@ def _print(batch: Batch, output: TextIO) -> None:
     console = Console(file=output, highlight=False, markup=False, emoji=False)
     for change in batch.changes:
         console.print(one_line(batch, change), soft_wrap=True)
-
-
-def _closed() -> SinkError:
-    return SinkError(
-        ErrorKind.UNAVAILABLE,
-        "standard output was closed by whoever read it",
-        remedy="start again with a reader, or remove this sink; what it has not shown is delivered again",
-    )
-
-
-def _swallow_the_rest(output: TextIO) -> None:
-    """What is left in the buffer would raise once more when Python ends and flushes it (library reference, SIGPIPE)."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, output.fileno())
-    os.close(nowhere)

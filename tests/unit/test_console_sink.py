@@ -5,14 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import SinkError
 from cdc.model import Batch, EncodedBatch
 from cdc.testing.batches import EVERY_TYPE, Table
+from cdc.testing.sink_run import SinkRun
+from connectors.console import CONNECTOR
 from connectors.console.sink import ConsoleSink
 from connectors.console.text import one_line
+from schemas.change_line import encode_lines
 
 
 def life() -> Batch:
@@ -117,3 +121,14 @@ def test_an_error_does_not_show_values(tmp_path: Path) -> None:
         assert isinstance(error, SinkError)
         assert "24.90" not in str(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+
+
+def test_is_built_by_its_type_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    batch = life()
+    with SinkRun(
+        lambda context: CONNECTOR.build(CONNECTOR.config(name="look", type="console"), context),
+        tmp_path,
+        shards=[batch.shard],
+    ) as run:
+        run.deliver([batch])
+    assert capsys.readouterr().out.encode() == encode_lines(batch)

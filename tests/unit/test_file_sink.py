@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import resource
@@ -139,19 +140,49 @@ def test_a_disk_that_hangs_holds_back_the_reader_and_not_the_close(
 ) -> None:
     well = threading.Event()
     sync = os.fsync
-    made = batches(12, size=1_000_000)
+    made = batches(20, size=1_000_000)  # more than one append and what may wait behind it
     with SinkRun(build, tmp_path, shards=[made[0].shard]) as run:
         monkeypatch.setattr(os, "fsync", lambda fd: (well.wait(30), sync(fd))[1])
         receipts = []
-        for batch in made:
-            receipts.append(run.write_only(batch))
-            if not receipts[-1].accepted.done():
-                break
-        assert len(receipts) < len(made), "everything was accepted"
-        assert not any(receipt.durable.done() for receipt in receipts)
-        run.sink.close(deadline=0.05)
-        assert all(receipt.durable.exception(0) for receipt in receipts)
-        well.set()
+        try:
+            for batch in made:
+                receipts.append(run.write_only(batch))
+                if not receipts[-1].accepted.done():
+                    break
+            assert len(receipts) < len(made), "everything was accepted"
+            assert not any(receipt.durable.done() for receipt in receipts)
+            run.sink.close(deadline=0.05)
+            assert all(receipt.durable.exception(0) for receipt in receipts)
+        finally:
+            well.set()
+
+
+def test_what_waits_behind_a_failed_sync_is_handed_back_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, broken = threading.Event(), threading.Event()
+    sync = os.fsync
+    made = batches(8, size=900_000)  # more than one append
+
+    def fails_once(fd: int) -> None:
+        if not asked.is_set():
+            asked.set()
+            broken.wait(30)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    with SinkRun(build, tmp_path, shards=[made[0].shard]) as run:
+        monkeypatch.setattr(os, "fsync", fails_once)
+        receipts = [run.write_only(batch) for batch in made]
+        assert asked.wait(10)
+        broken.set()
+        assert all(run.failure(receipt).kind is ErrorKind.UNAVAILABLE for receipt in receipts)
+        run.flush()
+        assert changes(tmp_path / NAME) == []
+        run.deliver(made)
+    assert [change["sequence"] for change in changes(tmp_path / NAME)] == [
+        batch.end.sequence for batch in made
+    ]
 
 
 def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path) -> None:
