@@ -67,7 +67,7 @@ def main() -> NoReturn:
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last one to see it: printed without what could be secret
-        from cdc.observe.log import crash_report
+        from cdc.observe.crash import crash_report
 
         sys.stderr.write(crash_report(error))
         _leave(1)
@@ -174,7 +174,8 @@ def status(
 ) -> None:
     """Positions, lag, retention headroom, gaps and dead letters."""
     from cdc import config as configuration
-    from cdc.observe.report import render
+    from cdc.observe.document import to_dict
+    from cdc.observe.page import render
     from cdc.runtime.clock import SystemClock
     from cdc.runtime.inspection import current_report
 
@@ -182,7 +183,7 @@ def status(
     while True:
         report = current_report(loaded, SystemClock())
         if as_json:
-            _print_json(report)
+            _print_json(to_dict(report))
         else:
             from rich.console import Console
 

@@ -39,6 +39,7 @@ class Engine:
         remember: Mapping[str, str] | None = None,
     ) -> None:
         self.world = World(settings, {name: SinkEntry(name) for name in sinks})
+        self.world.gaps.extend(saved.gaps)
         self.world.listings = Budget(settings.listings_per_second)
         self._saving = Saving(self.world)
         self.reading = Reading(self.world)

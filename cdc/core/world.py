@@ -10,7 +10,7 @@ from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
 from cdc.errors import CdcError
 from cdc.model import ShardKey
-from cdc.ports import Instant
+from cdc.ports import Instant, SavedGap
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,8 @@ class World:
     stopping: bool = False
     stopped: bool = False
     listings: Budget = field(default_factory=lambda: Budget(5.0))
+    gaps: list[SavedGap] = field(default_factory=list)
+    """All that were ever found, saved ones included."""
     source_error: CdcError | None = None
     """The last failure of the source that was not followed by a success."""
 

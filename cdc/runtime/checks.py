@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cdc.config import Config
+from cdc.connector import AnySinkConnector, SinkContext, SourceContext
 from cdc.errors import CdcError, ConfigError
 from cdc.ports import Clock
-from cdc.runtime.assembly import dead_letters_of, envelope_of, sink_context, source_of, state_of
+from cdc.runtime.assembly import dead_letters_of, sink_context, source_of, state_of
 from cdc.runtime.workers import Workers
 
 
@@ -35,9 +38,9 @@ def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Findin
     yield _find("source", lambda: _source(config, clock))
     for sink, connector in config.sinks_with_connectors():
         context = sink_context(config, sink.name, workers, clock, _uncounted)
-        envelope = envelope_of(sink, connector, config)
+        envelope = config.envelope_of(sink)
         takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
-        yield _find(f"sink {sink.name}", lambda c=connector, s=sink, x=context, t=takes: [*t, *c.probe(s, x)])  # type: ignore[misc]
+        yield _find(f"sink {sink.name}", partial(_sink, connector, sink, context, takes))
     yield _find("schema registry", lambda: _folder(config.schema_.registry.path))
     yield _find("state", lambda: _state(config))
     yield _find("dead letters", lambda: _dead_letters(config))
@@ -57,9 +60,11 @@ def _source(config: Config, clock: Clock) -> Sequence[str]:
         source.streams()
     finally:
         source.close()
-    from cdc.connector import SourceContext
-
     return connector.probe(settings, SourceContext(config.pipeline, clock, settings.readers, _uncounted))
+
+
+def _sink(connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]) -> Sequence[str]:
+    return [*takes, *connector.probe(sink, context)]
 
 
 def _folder(path: Path) -> Sequence[str]:
