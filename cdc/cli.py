@@ -113,10 +113,14 @@ def _print_json(value: object) -> None:
 @_reports_errors
 def run(
     config: ConfigPath,
-    until_caught_up: Annotated[bool, typer.Option(help="End when everything that can be read is delivered.")] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option(help="End when everything that can be read is delivered.")
+    ] = False,
     runtime: Annotated[Runtime, typer.Option(help="local, or kcl for many machines.")] = Runtime.LOCAL,
     log_level: Annotated[LogLevel, typer.Option(help="Logs go to stderr.")] = LogLevel.INFO,
-    log_format: Annotated[LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")] = LogFormat.AUTO,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")
+    ] = LogFormat.AUTO,
 ) -> None:
     """Run a pipeline until it is stopped."""
     if runtime is not Runtime.LOCAL:
@@ -151,7 +155,13 @@ def check(config: ConfigPath, as_json: Json = False) -> None:
     if as_json:
         _print_json(
             [
-                {"place": f.place, "ok": not f.problem, "seen": list(f.seen), "problem": f.problem, "remedy": f.remedy}
+                {
+                    "place": f.place,
+                    "ok": not f.problem,
+                    "seen": list(f.seen),
+                    "problem": f.problem,
+                    "remedy": f.remedy,
+                }
                 for f in findings
             ]
         )
@@ -266,7 +276,7 @@ def _announced(group: typer.Typer, name: str, full_name: str) -> None:
     """A command that a later version has: refused by its name."""
 
     @group.command(name, context_settings=_ANYTHING, hidden=True)
-    def refuse(context: typer.Context) -> None:
+    def refuse() -> None:
         _not_in_this_version(f"cdc {full_name}")
 
 

@@ -54,7 +54,9 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
             stack.callback(source.close)
             _look_before_the_first_start(config, source)
             state, lease, saved = stack.enter_context(_owned(config, clock))
-            stop = _run(config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved))
+            stop = _run(
+                config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved)
+            )
     finally:
         left = workers.close(_CLOSE_SECONDS)
     return Outcome(stop, left)
@@ -71,7 +73,7 @@ class _Surroundings:
     saved: Saved
 
 
-def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:  # noqa: FBT001 - private
+def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
     inbox: Inbox = Inbox()
     outlets = outlets_of(config, workers, clock, metrics.api_call)
@@ -106,7 +108,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop: 
         return stop
 
 
-def _settings(config: Config, until_caught_up: bool) -> Settings:  # noqa: FBT001 - private
+def _settings(config: Config, until_caught_up: bool) -> Settings:
     return Settings(
         start=config.source.start,
         until_caught_up=until_caught_up,
@@ -161,7 +163,9 @@ def _close(outlets: Mapping[str, Outlet]) -> None:
 
 
 @contextmanager
-def _admin(config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers) -> Iterator[str]:
+def _admin(
+    config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers
+) -> Iterator[str]:
     """The admin server's address, empty if there is to be none."""
     if config.admin is None:
         yield ""

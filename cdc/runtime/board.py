@@ -14,7 +14,9 @@ from cdc.ports import Clock, DeadLetters, Owner
 class Board:
     """Written by the loop, read by the admin server's threads: what is published is never changed."""
 
-    def __init__(self, config: Config, metrics: Metrics, clock: Clock, owner: Owner, letters: DeadLetters) -> None:
+    def __init__(
+        self, config: Config, metrics: Metrics, clock: Clock, owner: Owner, letters: DeadLetters
+    ) -> None:
         self._config = config
         self._metrics = metrics
         self._clock = clock
@@ -38,7 +40,9 @@ class Board:
 
     def report(self, stop: Stop | None = None) -> Report:
         status = self._status or Status((), (), "", (), 0)
-        facts = facts_of(self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status)
+        facts = facts_of(
+            self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status
+        )
         return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
 
 

@@ -63,7 +63,9 @@ def _source(config: Config, clock: Clock) -> Sequence[str]:
     return connector.probe(settings, SourceContext(config.pipeline, clock, settings.readers, _uncounted))
 
 
-def _sink(connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]) -> Sequence[str]:
+def _sink(
+    connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]
+) -> Sequence[str]:
     return [*takes, *connector.probe(sink, context)]
 
 
@@ -75,7 +77,9 @@ def _folder(path: Path) -> Sequence[str]:
     if not nearest.is_dir():
         raise ConfigError(f"{path}: {nearest} is not a folder", remedy="name another path")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path}: may not write to {nearest}", remedy="give this user the right to write there")
+        raise ConfigError(
+            f"{path}: may not write to {nearest}", remedy="give this user the right to write there"
+        )
     return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]
 
 

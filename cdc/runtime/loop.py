@@ -22,7 +22,7 @@ class Loop:
     Beside the events it renews the lease and publishes the status, both by time.
     """
 
-    def __init__(  # noqa: PLR0913 - the loop is where everything meets
+    def __init__(
         self,
         engine: Engine,
         dispatcher: Dispatcher,
