@@ -136,7 +136,7 @@ class Flight:
                     if error.args[0].code() not in RECORD_REFUSALS:
                         raise
                     # Refused here and now (`message.max.bytes`): nothing after it has been given out.
-                    self.refused[index] = _reason(error.args[0])
+                    self.refused[index] = _refused_here(error.args[0])
                     self._done.add(at)
                 else:
                     produced += 1
@@ -189,11 +189,16 @@ class Flight:
             self._done.add(at)
         elif error.code() in RECORD_REFUSALS:
             self._done.add(at)
-            self.refused[index] = _reason(error)
+            self.refused[index] = _refused_there(error)
             self._on_trouble()
             error = None
         self._report(error, message)
 
 
-def _reason(error: KafkaError) -> str:
-    return f"{error.str()} ({error.name()})"
+def _refused_here(error: KafkaError) -> str:
+    return f"larger than the sink's message.max.bytes ({error.name()})"
+
+
+def _refused_there(error: KafkaError) -> str:
+    # librdkafka's words for the code; a broker's own may cite the record.
+    return f"{KafkaError(error.code()).str()} ({error.name()})"
