@@ -26,9 +26,7 @@ def encoded(*, delete: bool = True) -> EncodedBatch:
 
 
 def text(headers: Headers | None) -> dict[str, str]:
-    return {
-        name: value.decode() if isinstance(value, bytes) else value for name, value in headers or []
-    }
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in headers or []}
 
 
 def test_keys_and_values_are_framed_with_their_schemas_ids() -> None:
@@ -93,7 +91,9 @@ def test_the_version_is_the_models(sequence: int, created_ms: int) -> None:
 
 
 def test_without_headers_there_are_none() -> None:
-    assert {headers is None for _, _, headers, _ in messages_of(encoded(), tombstones=True, headers=False)} == {True}
+    assert {
+        headers is None for _, _, headers, _ in messages_of(encoded(), tombstones=True, headers=False)
+    } == {True}
 
 
 def test_a_batch_without_changes_has_no_messages() -> None:

@@ -14,11 +14,11 @@ from cdc.model import Batch
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
-from connectors.kafka.sink import KafkaSink
-from tests.unit.kafka.cluster import PRODUCE, Cluster
-from tests.unit.kafka.delivery import deliver, in_order, number_of_changes, versions
-from tests.unit.kafka.pages import LARGE, Properties, kafka_sink, pages
-from tests.unit.kafka.reader import read_topic
+from connectors.kafka.delivery import Delivery
+from tests.contract.kafka.cluster import PRODUCE, Cluster
+from tests.contract.kafka.engine import deliver, in_order, number_of_changes, versions
+from tests.contract.kafka.pages import LARGE, Properties, kafka_sink, pages
+from tests.contract.kafka.reader import read_topic
 
 TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
 WELL = 0
@@ -63,7 +63,8 @@ def test_a_record_larger_than_the_client_takes_is_rejected_alone(cluster: Cluste
 
 
 @pytest.mark.parametrize(
-    "refusal", [TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError.RECORD_LIST_TOO_LARGE]
+    "refusal",
+    [TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError.RECORD_LIST_TOO_LARGE],
 )
 def test_of_a_refused_batch_of_records_only_the_cause_is_rejected(
     cluster: Cluster, tmp_path: Path, refusal: int
@@ -178,13 +179,13 @@ def test_a_bug_on_the_polling_thread_ends_the_waiting_and_is_raised(
     class PlantedError(Exception):
         pass
 
-    def bug(sink: KafkaSink) -> None:
+    def bug(sink: Delivery) -> None:
         raise PlantedError
 
     (batch,) = pages(Table().shard(), count=1, changes=3)
     run = started(cluster, tmp_path)
     run.__enter__()
-    monkeypatch.setattr(KafkaSink, "_watch", bug)
+    monkeypatch.setattr(Delivery, "_watch", bug)
     receipt = run.write_only(batch)
     assert isinstance(receipt.durable.exception(10), PlantedError)
     with pytest.raises(PlantedError):
@@ -205,7 +206,12 @@ def test_any_mixture_of_failures_loses_nothing_and_keeps_order(
         at: [random.choice([WELL, error]), error]
         for at, error in zip(
             random.sample(range(100), 4),
-            [TOO_LARGE, TOO_LARGE, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, KafkaError.NOT_LEADER_FOR_PARTITION],
+            [
+                TOO_LARGE,
+                TOO_LARGE,
+                KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+                KafkaError.NOT_LEADER_FOR_PARTITION,
+            ],
             strict=True,
         )
     }
@@ -234,7 +240,9 @@ def test_any_mixture_of_failures_loses_nothing_and_keeps_order(
 
 def test_it_does_not_open_with_wrong_properties(cluster: Cluster, tmp_path: Path) -> None:
     with SinkRun(
-        kafka_sink(cluster.bootstrap_servers, {"security.protocol": "planted-value"}), tmp_path, open_sink=False
+        kafka_sink(cluster.bootstrap_servers, {"security.protocol": "planted-value"}),
+        tmp_path,
+        open_sink=False,
     ) as run:
         with pytest.raises(SinkError) as caught:
             run.sink.open()

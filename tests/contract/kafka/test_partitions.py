@@ -8,10 +8,10 @@ import pytest
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
-from tests.unit.kafka.cluster import Cluster
-from tests.unit.kafka.delivery import deliver
-from tests.unit.kafka.pages import kafka_sink, pages
-from tests.unit.kafka.reader import read_topic
+from tests.contract.kafka.cluster import Cluster
+from tests.contract.kafka.engine import deliver
+from tests.contract.kafka.pages import kafka_sink, pages
+from tests.contract.kafka.reader import read_topic
 
 PARTITIONS = 7
 _WORD = 0xFFFFFFFF
