@@ -32,17 +32,13 @@ class ReplicaCases(OutageCases):
         replica = self.replica(context.base)
         if not replica.exists():
             replica.create()
-        replica.close()
         configuration = config(
             self.proxy.url, table=replica.table, tombstones={"table": replica.tombstones}, max_in_flight=4
         )
         return ReplicaSink(configuration, context, budget_seconds=0.3)
 
     def read_back(self, base: Path) -> Content:
-        replica = self.replica(base)
-        content = replica.content()
-        replica.close()
-        return content
+        return self.replica(base).content()
 
     def break_it(self, base: Path) -> None:
         self.proxy.fault = lambda operation, request: self.outage

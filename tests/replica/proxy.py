@@ -73,6 +73,7 @@ class Proxy:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
             wbufsize = -1
+            timeout = 1.0  # an idle connection's thread ends: a client's close may have to wait for its collector
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
