@@ -10,7 +10,7 @@ from cdc.ports import Sink
 from cdc.testing.content import Content
 from cdc.testing.sink_contract import OutageCases
 from connectors.replica.sink import ReplicaSink
-from tests.replica.proxy import Fault, LoseAnswer, LoseRequest, Proxy
+from tests.replica.proxy import Fault, LoseAnswer, LoseRequest, Proxy, always, well
 from tests.replica.tables import Replica, config, names_of
 
 
@@ -41,10 +41,10 @@ class ReplicaCases(OutageCases):
         return self.replica(base).content()
 
     def break_it(self, base: Path) -> None:
-        self.proxy.fault = lambda operation, request: self.outage
+        self.proxy.fault = always(self.outage)
 
     def mend_it(self, base: Path) -> None:
-        self.proxy.fault = lambda operation, request: None
+        self.proxy.fault = well
 
 
 class LostAnswerCases(ReplicaCases):

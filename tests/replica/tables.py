@@ -37,7 +37,9 @@ def client_of(endpoint: str) -> Any:
 class Replica:
     """A replica table and its tombstones, seen past the sink."""
 
-    def __init__(self, endpoint: str, table: str, tombstones: str, key: Sequence[KeyAttribute] = (PK,)) -> None:
+    def __init__(
+        self, endpoint: str, table: str, tombstones: str, key: Sequence[KeyAttribute] = (PK,)
+    ) -> None:
         self.client = client_of(endpoint)
         self.table = table
         self.tombstones = tombstones
