@@ -1,0 +1,19 @@
+"""The configuration: a YAML file, validated by the models of this package and of the connectors it names."""
+
+from cdc.config.editor_schema import json_schema
+from cdc.config.installed import Connectors, installed
+from cdc.config.loading import load
+from cdc.config.model import AdminConfig, Config, DeadLettersConfig, RegistryConfig, SchemaConfig, StateConfig
+
+__all__ = [
+    "AdminConfig",
+    "Config",
+    "Connectors",
+    "DeadLettersConfig",
+    "RegistryConfig",
+    "SchemaConfig",
+    "StateConfig",
+    "installed",
+    "json_schema",
+    "load",
+]
