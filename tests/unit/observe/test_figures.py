@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import given
@@ -15,7 +16,7 @@ lags = st.floats(0, 100_000, allow_nan=False)
 
 
 @st.composite
-def lanes(draw: st.DrawFn, states: list[LaneState]) -> list[LaneStatus]:
+def lanes(draw: st.DrawFn, states: Sequence[LaneState]) -> list[LaneStatus]:
     chosen = draw(st.lists(st.tuples(st.sampled_from(states), lags), min_size=1, max_size=8))
     return [lane("bus", f"shardId-{number}", state, lag=lag) for number, (state, lag) in enumerate(chosen)]
 
