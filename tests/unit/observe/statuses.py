@@ -50,7 +50,9 @@ STATUS = Status(
     sinks=(
         replace(sink("bus"), redelivered=3, dead_letters=1),
         sink("lake"),
-        replace(sink("dr", "down"), error="table orders is not there", remedy="create it", delivered=0, batches=0),
+        replace(
+            sink("dr", "down"), error="table orders is not there", remedy="create it", delivered=0, batches=0
+        ),
     ),
     lanes=(
         lane("bus", "shardId-1", lag=3.5),

@@ -81,7 +81,7 @@ def test_every_stage_has_its_histogram_from_the_start() -> None:
     metrics = Metrics("p")
     metrics.stage("durable").observe(2.0)
     metrics.stage("durable").observe(200.0)
-    assert STAGES == get_args(Stage)
+    assert get_args(Stage) == STAGES
     assert series(metrics, "cdc_stage_seconds_count", "stage") == {
         (stage,): 2 if stage == "durable" else 0 for stage in STAGES
     }
@@ -199,5 +199,7 @@ def test_many_threads_count_while_others_read() -> None:
     for worker in workers:
         worker.join(60)
     assert faults == []
-    assert series(metrics, "cdc_changes_total", "table", "sink", "op") == {("orders", "bus", "c"): rounds * threads}
+    assert series(metrics, "cdc_changes_total", "table", "sink", "op") == {
+        ("orders", "bus", "c"): rounds * threads
+    }
     assert series(metrics, "cdc_stage_seconds_count", "stage")["read",] == rounds * threads

@@ -32,13 +32,28 @@ FACTS = Facts(
 SAVED = Saved(
     cursors=(
         SavedCursor(
-            "bus", ShardKey(STREAM, "shardId-1"), after("17"), "orders", kept_by_sink=True, saved_at=AT, through=AT - 300
+            "bus",
+            ShardKey(STREAM, "shardId-1"),
+            after("17"),
+            "orders",
+            kept_by_sink=True,
+            saved_at=AT,
+            through=AT - 300,
         ),
         SavedCursor(
-            "bus", ShardKey(STREAM, "shardId-0"), end_of_shard("16"), "orders", kept_by_sink=True, saved_at=AT - 900
+            "bus",
+            ShardKey(STREAM, "shardId-0"),
+            end_of_shard("16"),
+            "orders",
+            kept_by_sink=True,
+            saved_at=AT - 900,
         ),
-        SavedCursor("lake", ShardKey(STREAM, "shardId-1"), after("3"), "orders", kept_by_sink=True, saved_at=AT),
-        SavedCursor("old", ShardKey(STREAM, "shardId-1"), after("2"), "orders", kept_by_sink=False, saved_at=AT),
+        SavedCursor(
+            "lake", ShardKey(STREAM, "shardId-1"), after("3"), "orders", kept_by_sink=True, saved_at=AT
+        ),
+        SavedCursor(
+            "old", ShardKey(STREAM, "shardId-1"), after("2"), "orders", kept_by_sink=False, saved_at=AT
+        ),
     ),
     gaps=(GAP,),
 )
@@ -88,7 +103,8 @@ def test_every_report_is_of_the_schema_and_comes_back(found: Report) -> None:
 
 def test_the_schema_refuses_what_is_no_report() -> None:
     document = to_dict(report(STATUS, FACTS, at=AT))
-    for broken in ({"version": 2}, {"running": "yes"}, {"sinks": [{}]}, {"at": "yesterday"}):
+    faults: list[dict[str, Any]] = [{"version": 2}, {"running": "yes"}, {"sinks": [{}]}, {"at": "yesterday"}]
+    for broken in faults:
         with pytest.raises(jsonschema.ValidationError):
             validate(json.loads(json.dumps({**document, **broken})))
 
@@ -170,9 +186,7 @@ def test_a_position_from_before_a_reset_does_not_count() -> None:
 
 
 def alarmed(status: Status | Saved, facts: Facts) -> list[tuple[str, str, str]]:
-    return [
-        (alarm.severity, alarm.about, alarm.message) for alarm in report(status, facts, at=AT).alarms
-    ]
+    return [(alarm.severity, alarm.about, alarm.message) for alarm in report(status, facts, at=AT).alarms]
 
 
 HEALTHY = Status((sink("bus"),), (lane("bus", "shardId-1"),), "", ("orders",), 0)
@@ -185,7 +199,11 @@ def test_nothing_is_wrong() -> None:
 
 def test_all_alarms_the_worst_first() -> None:
     assert alarmed(STATUS, FACTS) == [
-        ("error", "sink lake, table orders, shardId-2", f"changes expired before they were delivered: {GAP.reason}"),
+        (
+            "error",
+            "sink lake, table orders, shardId-2",
+            f"changes expired before they were delivered: {GAP.reason}",
+        ),
         ("error", "sink dr", "is down: table orders is not there"),
         ("warning", "sink bus", "4 dead letters"),
         ("warning", "table customers", "its shards have not been listed yet"),
@@ -222,8 +240,12 @@ def test_one_gap_is_one_alarm() -> None:
 
 
 def test_the_source() -> None:
-    assert alarmed(replace(HEALTHY, source_error="no credentials"), ONE) == [("error", "source", "no credentials")]
-    assert ("warning", "pipeline", "is not running: what is shown is what was saved") in alarmed(SAVED, OFFLINE)
+    assert alarmed(replace(HEALTHY, source_error="no credentials"), ONE) == [
+        ("error", "source", "no credentials")
+    ]
+    assert ("warning", "pipeline", "is not running: what is shown is what was saved") in alarmed(
+        SAVED, OFFLINE
+    )
 
 
 @pytest.mark.parametrize("state", ["opening", "probing"])
