@@ -1,18 +1,10 @@
-"""Exceptions that hold a value, as they occur."""
+"""Exceptions that hold a value, as they occur. Vendors are imported where they are needed: crashing processes start quickly."""
 
 from collections.abc import Callable
-
-import msgspec
-import pydantic
-from botocore.exceptions import ClientError
 
 from cdc.errors import ErrorKind, SinkError
 
 SECRET = "planted-item-value"
-
-
-class Row(pydantic.BaseModel):
-    price: int
 
 
 def key_error() -> None:
@@ -21,14 +13,20 @@ def key_error() -> None:
 
 
 def validation_error() -> None:
-    Row.model_validate({"price": SECRET})
+    import pydantic
+
+    pydantic.TypeAdapter(int).validate_python(SECRET)
 
 
 def decode_error() -> None:
+    import msgspec
+
     msgspec.convert({"a": SECRET}, type=dict[str, int])
 
 
 def client_error() -> None:
+    from botocore.exceptions import ClientError
+
     raise ClientError({"Error": {"Code": "ValidationException", "Message": SECRET}}, "PutItem")
 
 

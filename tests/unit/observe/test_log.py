@@ -121,14 +121,14 @@ def test_a_vendors_own_handler_is_gone() -> None:
     assert elsewhere.getvalue() == ""
 
 
-@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("form", ["json", "console"])
 @pytest.mark.parametrize("name", ["cdc.runtime", "botocore.retries", "asyncio", "concurrent.futures"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_no_form_of_logging_an_exception_shows_its_value(
-    format: str, name: str, fault: Callable[[], None]
+    form: str, name: str, fault: Callable[[], None]
 ) -> None:
     stream = io.StringIO()
-    configure("debug", format, stream)
+    configure("debug", form, stream)
     error = caught(fault)
     stdlib, ours = logging.getLogger(name), structlog.get_logger(name)
     for exc_info in (error, (type(error), error, error.__traceback__)):
@@ -210,13 +210,13 @@ def test_warnings_are_lines_too(stream: io.StringIO) -> None:
 
 
 def test_colours_on_a_terminal_only() -> None:
-    for stream, format, colours in (
+    for stream, form, colours in (
         (Terminal(), "auto", True),
         (Terminal(), "console", True),
         (io.StringIO(), "console", False),
         (Terminal(), "json", False),
     ):
-        configure("info", format, stream)
+        configure("info", form, stream)
         emit_notice(Notice("error", "gap", {"shard": "s-1"}))
         assert ("\x1b[" in stream.getvalue()) is colours
         assert "gap" in stream.getvalue()
@@ -247,7 +247,7 @@ def test_the_last_configuration_counts() -> None:
     assert sys.excepthook.__module__ == "cdc.observe.crash"
 
 
-@pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])
-def test_words_that_are_not_known(level: str, format: str) -> None:
+@pytest.mark.parametrize(("level", "form"), [("loud", "json"), ("info", "xml")])
+def test_words_that_are_not_known(level: str, form: str) -> None:
     with pytest.raises(ConfigError, match="allowed are"):
-        configure(level, format, io.StringIO())
+        configure(level, form, io.StringIO())
