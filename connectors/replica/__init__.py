@@ -50,9 +50,12 @@ class ReplicaConfig(SinkConfig):
     region: str | None = None
     endpoint_url: str | None = None
     profile: str | None = None
-    role_arn: str | None = None
-    """Role that is assumed to write; a session name and the refreshing are botocore's."""
-    external_id: str | None = None
+    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::\d{12}:role/.+$", max_length=2048)] | None = (
+        None
+    )
+    """Role that is assumed to write, with the credentials of `profile` or of the usual chain."""
+    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]{2,1224}$")] | None = None
+    """What the role's trust policy asks for (STS API reference, AssumeRole)."""
     guard: Literal["versioned"] = "versioned"
     tombstones: TombstonesConfig = TombstonesConfig()
     tombstone_days: Annotated[int, Field(ge=2, le=3650)] = 7
