@@ -21,7 +21,7 @@ Advance = Callable[[ItemWrite], float | None]
 """See `ItemWriter.advance`."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Delivery:
     """A batch on its way."""
 

@@ -64,6 +64,8 @@ class Proxy:
         self.upstream = urlsplit(upstream)
         self.fault: Choose = well
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.keys: set[str] = set()
+        """Access key ids that the calls were signed with."""
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -90,6 +92,7 @@ class Proxy:
         operation = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
         request = json.loads(body) if operation else {}
         self.calls.append((operation, request))
+        self.keys.add(handler.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0])
         fault = self.fault(operation, request)
         if isinstance(fault, LoseRequest):
             handler.close_connection = True
