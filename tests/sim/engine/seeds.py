@@ -51,7 +51,8 @@ def profile_of(seed: int) -> Profile:
         crashes=tuple(rng.randint(1, 600) for _ in range(rng.randint(1, 3))),
         stops=tuple(rng.random() * WRITING for _ in range(rng.choice([0, 0, 1]))),
         jumps=tuple(
-            (rng.random() * WRITING, rng.choice([-3600.0, 20.0, 3600.0])) for _ in range(rng.choice([0, 0, 1]))
+            (rng.random() * WRITING, rng.choice([-3600.0, 20.0, 3600.0]))
+            for _ in range(rng.choice([0, 0, 1]))
         )
         if retention > 1e6 and not latest
         else (),

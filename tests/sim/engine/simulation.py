@@ -80,9 +80,7 @@ class Simulation:
         self._heap: list[tuple[float, int, int | None, Callable[[], None]]] = []
         self._count = 0
         self.jumped = 0.0
-        self.stream = StreamModel(
-            self.rng, stream_of(), profile.shape, lambda: self.time, WALL
-        )
+        self.stream = StreamModel(self.rng, stream_of(), profile.shape, lambda: self.time, WALL)
         self.stream.begin(profile.shards)
         self.destinations = [
             Destination(f"sink{index}", keeps, refuses)
@@ -233,7 +231,9 @@ class Simulation:
             case m.Notice():
                 self.notices[command.event] += 1
                 if self.keep_log:
-                    self.log.append(f"{self.time:9.3f} {command.level} {command.event} {dict(command.fields)}")
+                    self.log.append(
+                        f"{self.time:9.3f} {command.level} {command.event} {dict(command.fields)}"
+                    )
             case m.Stop():
                 self.stopped = command
                 for sink in self._sinks.values():
@@ -358,7 +358,9 @@ class Simulation:
                 break
             known = record.sequence in destination.durable or record.sequence in self.letters[sink]
             if not known and self.owes(sink, record.written_at):
-                raise Violation(f"{sink}: the cursor of {key.shard} passed {record.sequence}, which is not durable")
+                raise Violation(
+                    f"{sink}: the cursor of {key.shard} passed {record.sequence}, which is not durable"
+                )
             index += 1
         self._frontier[sink, key] = index
         if position.place is Place.END and shard.closed_at is None:
@@ -393,9 +395,7 @@ class Simulation:
         ]
 
 
-def _failure(
-    command: m.ResolveStreams | m.ListShards | m.OpenIterator | m.Read, error: CdcError
-) -> m.Event:
+def _failure(command: m.ResolveStreams | m.ListShards | m.OpenIterator | m.Read, error: CdcError) -> m.Event:
     match command:
         case m.ResolveStreams():
             return m.StreamsFailed(error)

@@ -50,7 +50,9 @@ class Destination:
 
     def apply(self, batch: Batch) -> list[Reject]:
         if batch.start.order > self.at(batch.shard).order:
-            raise Violation(f"{self.name}: a hole in {batch.shard.shard}: {self.at(batch.shard)} → {batch.start}")
+            raise Violation(
+                f"{self.name}: a hole in {batch.shard.shard}: {self.at(batch.shard)} → {batch.start}"
+            )
         rejects = []
         for change in batch.changes:
             sequence = int(change.sequence)
@@ -239,7 +241,9 @@ class SimSink:
         entries = [entry for entry in self._receipts.undurable() if id(entry) in self._accepted]
         fails = self.outage_ends() is not None or self._rng.random() < self._temper.fail_commit
         applied = not fails or self._rng.random() < self._temper.lose_answer
-        results = [(entry, self.destination.apply(entry.encoded.batch)) for entry in entries] if applied else []
+        results = (
+            [(entry, self.destination.apply(entry.encoded.batch)) for entry in entries] if applied else []
+        )
         self._accepted.clear()
         if fails:
             for entry in entries:

@@ -140,9 +140,7 @@ class StreamModel:
         self.age()
         now = self._now()
         return Listing(
-            tuple(
-                self._described(s) for s in self.shards.values() if not s.gone and s.listed_at <= now
-            ),
+            tuple(self._described(s) for s in self.shards.values() if not s.gone and s.listed_at <= now),
             complete=True,
         )
 
