@@ -223,8 +223,10 @@ class Reading:
         for reader in readers.readers:
             if reader.at.order == target.order:
                 return reader
-        wanted = {places_head(places).order, min(place.order for place in places)}
-        free = next((r for r in readers.readers if not r.busy and r.at.order not in wanted), None)
+        wanted = [places_head(places).order, min(place.order for place in places)]
+        # One for each place is enough: two that met there are one too many.
+        needed = [next((r for r in readers.readers if r.at.order == order), None) for order in wanted]
+        free = next((r for r in readers.readers if not r.busy and r not in needed), None)
         if free is None and self._world.settings.readers_per_shard == 1:
             free = next((r for r in readers.readers if not r.busy), None)
         if free is not None:

@@ -61,8 +61,12 @@ def _told(screen: Screen, folder: Path, events: int) -> int:
                 screen.log(parts.worker.log_tail())
             return 1
     screen.title("What this was")
-    screen.say(f"moto is no DynamoDB, and this Kafka is a test cluster: at least once is all that it can show")
-    screen.say("the proof against a real broker and DynamoDB Local: `make test` in a checkout, with Java and Maven")
+    screen.say(
+        f"moto is no DynamoDB, and this Kafka is a test cluster: at least once is all that it can show"
+    )
+    screen.say(
+        "the proof against a real broker and DynamoDB Local: `make test` in a checkout, with Java and Maven"
+    )
     return 0 if agrees else 1
 
 

@@ -47,7 +47,8 @@ class Cluster:
             ClusterError: messages were dropped, or cannot be read.
         """
         consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap_servers, "group.id": "proof", "enable.auto.commit": False} | _NO_LOG
+            {"bootstrap.servers": self.bootstrap_servers, "group.id": "proof", "enable.auto.commit": False}
+            | _NO_LOG
         )
         try:
             return _read(consumer, topic)

@@ -123,13 +123,20 @@ class Shop:
             "remark": {"S": ""},
             "signature": {"B": chance.randbytes(24)},
             "tags": {"SS": sorted(chance.sample(_TAGS, chance.randint(1, 4)))},
-            "parcels": {"NS": [str(number) for number in chance.sample(range(-5, 100), chance.randint(1, 3))]},
+            "parcels": {
+                "NS": [str(number) for number in chance.sample(range(-5, 100), chance.randint(1, 3))]
+            },
             "address": {
                 "M": {"street": {"S": chance.choice(_STREETS)}, "floor": {"NULL": True}, "geo": self._geo()}
             },
             "lines": {
                 "L": [
-                    {"M": {"sku": {"S": f"sku-{chance.randint(1, 999)}"}, "quantity": {"N": str(chance.randint(1, 9))}}}
+                    {
+                        "M": {
+                            "sku": {"S": f"sku-{chance.randint(1, 999)}"},
+                            "quantity": {"N": str(chance.randint(1, 9))},
+                        }
+                    }
                     for _ in range(chance.randint(0, 3))
                 ]
             },

@@ -95,4 +95,6 @@ def started(folder: Path, events: int) -> Iterator[Parts]:
         worker = Worker(configuration, folder / "worker.log")
         stack.callback(worker.end)
         schemas = readback.SchemaFolder(folder / "schemas")
-        yield Parts(cluster, replica_endpoint, source, streams, replica, folder / "lake", schemas, writer, worker)
+        yield Parts(
+            cluster, replica_endpoint, source, streams, replica, folder / "lake", schemas, writer, worker
+        )

@@ -45,9 +45,7 @@ class SinkFigures:
         return self.state == "up"
 
 
-def write_configuration(
-    folder: Path, *, source_url: str, replica_url: str, bootstrap_servers: str
-) -> Path:
+def write_configuration(folder: Path, *, source_url: str, replica_url: str, bootstrap_servers: str) -> Path:
     """The configuration of a pipeline as a user would write it, but for the short times."""
     path = folder / "demo.yaml"
     text = f"""\
