@@ -1,0 +1,138 @@
+"""What all `DeadLetters` do, as test cases to be subclassed (as those of `cdc.testing.sink_contract`)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from cdc.errors import DeadLetterError, ErrorKind
+from cdc.ports import DeadLetter, DeadLetters
+from cdc.testing.batches import EVERY_TYPE, Table
+
+AT = 1_767_225_660.25
+
+
+def letters(count: int = 3, *, sink: str = "bus") -> list[DeadLetter]:
+    """Letters of as many changes of one shard."""
+    feed = Table().shard()
+    for number in range(count):
+        feed.put(f"item-{number}", **EVERY_TYPE)
+    batch = feed.batch()
+    return [
+        DeadLetter(
+            pipeline="pipeline",
+            sink=sink,
+            table=batch.stream.table,
+            shard=batch.shard,
+            sequence=change.sequence,
+            created_ms=batch.stream.created_ms,
+            kind=ErrorKind.REJECTED.value,
+            reason="the item is larger than the destination takes",
+            at=AT,
+            record=batch.raw_record(change),
+        )
+        for change in batch.changes
+    ]
+
+
+class DeadLettersCases:
+    """Cases for all dead letters."""
+
+    def make_dead_letters(self, base: Path) -> DeadLetters:
+        """New dead letters of the pipeline `pipeline`, in the place that belongs to the folder `base`; not opened."""
+        raise NotImplementedError
+
+    @contextmanager
+    def opened(self, base: Path) -> Iterator[DeadLetters]:
+        dead_letters = self.make_dead_letters(base)
+        dead_letters.open()
+        try:
+            yield dead_letters
+        finally:
+            dead_letters.close()
+
+    def test_a_new_place_is_empty(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as dead_letters:
+            assert list(dead_letters.read()) == []
+            assert not any(dead_letters.count().values())
+
+    def test_gives_back_what_was_written(self, tmp_path: Path) -> None:
+        written = letters()
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+            assert in_order(dead_letters) == written
+
+    def test_keeps_the_record_byte_for_byte(self, tmp_path: Path) -> None:
+        spaced = msgspec.json.format(letters(1)[0].record, indent=4)
+        letter = replace(letters(1)[0], record=spaced)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write([letter])
+        with self.opened(tmp_path) as dead_letters:
+            assert [found.record for found in dead_letters.read()] == [spaced]
+
+    def test_another_instance_sees_what_was_written_at_once(self, tmp_path: Path) -> None:
+        written = letters()
+        with self.opened(tmp_path) as dead_letters, self.opened(tmp_path) as visitor:
+            dead_letters.write(written[:1])
+            assert in_order(visitor) == written[:1]
+            dead_letters.write(written[1:])
+            assert in_order(visitor) == written
+
+    def test_a_letter_that_is_written_again_is_one_letter(self, tmp_path: Path) -> None:
+        written = letters()
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write([replace(letter, at=AT + 60) for letter in written[1:]])
+            assert [found.sequence for found in in_order(dead_letters)] == [
+                letter.sequence for letter in written
+            ]
+            assert dead_letters.count() == {"bus": 3}
+
+    def test_each_sink_has_its_own(self, tmp_path: Path) -> None:
+        bus, lake = letters(3), letters(2, sink="lake")
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write([*bus, *lake])
+            assert dead_letters.count() == {"bus": 3, "lake": 2}
+            assert in_order(dead_letters) == [*bus, *lake]
+
+    def test_writing_nothing(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write([])
+            assert list(dead_letters.read()) == []
+
+
+class DeadLettersOutageCases(DeadLettersCases):
+    """Cases for dead letters whose place can be out of reach, and come back."""
+
+    def break_it(self, base: Path) -> None:
+        """From now on nothing can be written."""
+        raise NotImplementedError
+
+    def mend_it(self, base: Path) -> None:
+        """Brings the place back, with all that was written."""
+        raise NotImplementedError
+
+    def test_a_write_that_failed_can_be_repeated(self, tmp_path: Path) -> None:
+        written = letters()
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written[:1])
+            self.break_it(tmp_path)
+            try:
+                dead_letters.write(written[1:])
+            except DeadLetterError as error:
+                failure: DeadLetterError | None = error
+            else:
+                failure = None
+            self.mend_it(tmp_path)
+            assert failure is not None, "written although the place is out of reach"
+            dead_letters.write(written[1:])
+            assert in_order(dead_letters) == written
+            assert dead_letters.count() == {"bus": 3}
+
+
+def in_order(dead_letters: DeadLetters) -> list[DeadLetter]:
+    """All letters by sink, shard and sequence number: no order is promised."""
+    return sorted(dead_letters.read(), key=lambda letter: (letter.sink, letter.shard, int(letter.sequence)))
