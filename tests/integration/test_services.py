@@ -40,6 +40,7 @@ def values(bootstrap: str, topic: str, isolation_level: str) -> list[bytes]:
             "group.id": unique("reader"),
             "isolation.level": isolation_level,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,  # the end of the partition is told after this
         }
     )
     try:

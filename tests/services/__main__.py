@@ -80,12 +80,12 @@ def _launch(servers: list[type[JavaServer]], records: dict[str, Record]) -> None
             directory = Path(tempfile.mkdtemp(prefix=DATA_PREFIX))
             server = kind(directory, log=FOLDER / f"{kind.__name__.lower()}.log")
             launched.append(server)
-            server.launch()
+            process = server.launch()
             records[kind.service.variable] = Record(
                 variable=kind.service.variable,
                 endpoint=server.endpoint,
                 directory=str(directory),
-                **asdict(server.identity),
+                **asdict(process),
             )
             _write_records(records)
         for server in launched:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 POLL_SECONDS = 0.02
 GRACE_SECONDS = 30.0
@@ -23,14 +24,18 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> "ProcessIdentity":
-        """Raises ProcessLookupError where no such process runs."""
-        started = _started(pid)
-        if started is None:
+        """Raises ProcessLookupError where there is no such process.
+
+        The caller's own child always has one until it is waited for, even where it has ended by now.
+        """
+        seen = _look_up(pid)
+        if seen is None:
             raise ProcessLookupError(f"no process {pid}")
-        return cls(pid=pid, started=started)
+        return cls(pid=pid, started=seen.started)
 
     def alive(self) -> bool:
-        return _started(self.pid) == self.started
+        seen = _look_up(self.pid)
+        return seen is not None and seen.started == self.started and not seen.ended
 
     def send(self, number: signal.Signals) -> None:
         """Signals this process and no other; nothing happens where it has ended."""
@@ -65,8 +70,12 @@ class ProcessIdentity:
             raise TimeoutError(f"process {self.pid} survives SIGKILL")
 
 
-def _started(pid: int) -> str | None:
-    """None for a process that is gone, or that has ended and waits for its parent to take note."""
+class _Seen(NamedTuple):
+    started: str
+    ended: bool  # and waits for its parent to take note
+
+
+def _look_up(pid: int) -> _Seen | None:
     if Path("/proc/self/stat").exists():
         try:
             stat = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace")
@@ -75,9 +84,9 @@ def _started(pid: int) -> str | None:
         # proc(5): the command name is in parentheses and may hold any character; state is field 3, starttime
         # (in clock ticks since boot) field 22.
         fields = stat.rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
+        return _Seen(started=fields[19], ended=fields[0] in "ZX")
     told = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     state, _, started = told.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+    return _Seen(started=started.strip(), ended=state.startswith("Z")) if state else None

@@ -49,6 +49,7 @@ class JavaServer(ABC):
         self.directory = directory
         self.log = log or directory / "server.log"
         self.port = free_port()
+        self._identity: ProcessIdentity | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,17 +71,10 @@ class JavaServer(ABC):
         """Whether the listening server serves clients."""
 
     @property
-    def identity(self) -> ProcessIdentity:
-        """The running process. Raises RuntimeError where the server was not launched."""
-        if self._process is None:
-            raise RuntimeError(f"{self.service.name} is not running: call start()")
-        return ProcessIdentity.of(self._process.pid)
-
-    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def launch(self) -> None:
+    def launch(self) -> ProcessIdentity:
         """Starts the process and returns at once. Raises UnavailableError as `prepare`, RuntimeError if it runs."""
         if self.running:
             raise RuntimeError(f"{self.service.name} is running already")
@@ -95,6 +89,9 @@ class JavaServer(ABC):
                 cwd=self.directory,
                 start_new_session=True,
             )
+        # Before anything waits for the process: it may have ended already, and must not be lost.
+        self._identity = ProcessIdentity.of(self._process.pid)
+        return self._identity
 
     def wait_ready(self, *, seconds: float = READY_SECONDS) -> None:
         """Returns when the server serves clients. Raises ServerFailedError; the process is then gone."""
@@ -119,9 +116,9 @@ class JavaServer(ABC):
 
     def stop(self) -> None:
         """Ends the server as its operator would (SIGTERM). Raises ServerFailedError if it had to be killed."""
-        if self._process is None:
+        if self._process is None or self._identity is None:
             return
-        if self.running and not self.identity.end():
+        if not self._identity.end():
             self._process.wait()
             raise ServerFailedError(f"{self.service.name} did not stop on SIGTERM:\n{self._log_tail()}")
         self._process.wait()

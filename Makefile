@@ -1,0 +1,97 @@
+# Needs make and Python 3.11 or newer with its venv module; everything else is installed into .venv, by hash.
+# Another interpreter: make PYTHON=/path/to/python3.12 …
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test tier1 tier2 tier3 check services services-stop lock clean python
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= uv
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+# A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
+FIND_PYTHON := for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo "$$candidate"; exit 0; fi; done; \
+	echo 'No Python 3.11 or newer with the venv module found.' >&2; \
+	echo 'Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python),' >&2; \
+	echo 'or name it: make PYTHON=/path/to/python3' >&2; exit 1
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## .venv with everything to develop, test and check
+
+demo: $(VENV)/.run ## see it work: a table, a stream and all sinks, in one process (DEMO_ARGS="--keep")
+	$(BIN)/cdc demo $(DEMO_ARGS)
+
+test: ## the tests, tier after tier (PYTEST_ARGS="-x"; CDC_REQUIRE_SERVICES=1: tier 3 or failure)
+	@$(MAKE) --no-print-directory tier1
+	@$(MAKE) --no-print-directory tier2
+	@$(MAKE) --no-print-directory tier3
+	@echo '== all tiers done'
+
+tier1: $(VENV)/.dev
+	@echo '== tier 1: unit, property, typing and contract tests; fakes and embedded parts'
+	$(PYTEST) $(PYTEST_ARGS) tests/unit tests/property tests/typing tests/contract
+
+tier2: $(VENV)/.dev
+	@echo '== tier 2: deterministic simulation'
+	$(PYTEST) $(PYTEST_ARGS) tests/sim
+
+# Services that are already there (make services) stay; those started here are stopped, whatever happens. The start
+# says what it cannot start, and fails for it with CDC_REQUIRE_SERVICES=1; the tests find the rest by .services/env.
+tier3: $(VENV)/.dev
+	@echo '== tier 3: real services, end to end'
+	@set -eu; ours=; \
+	stop() { if [ -n "$$ours" ]; then ours=; $(BIN)/python -m tests.services stop; fi; }; \
+	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	if [ ! -e .services/env ]; then ours=yes; fi; \
+	$(BIN)/python -m tests.services start --if-possible; \
+	echo '$(PYTEST) $(PYTEST_ARGS) tests/integration tests/e2e'; \
+	$(PYTEST) $(PYTEST_ARGS) tests/integration tests/e2e
+
+check: $(VENV)/.dev ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+services: $(VENV)/.dev ## start the real services for tier 3; their addresses are in .services/env
+	$(BIN)/python -m tests.services start
+
+services-stop: $(VENV)/.dev ## stop them
+	$(BIN)/python -m tests.services stop
+
+lock: ## compile requirements/*.txt anew (needs uv; LOCK_ARGS="--upgrade")
+	$(UV) $(LOCK) --group build --output-file requirements/run.txt
+	$(UV) $(LOCK) --group build --group dev --constraints requirements/run.txt --output-file requirements/dev.txt
+
+# One file for Python 3.11 and newer on every system, without the address of any index.
+LOCK = pip compile --quiet $(LOCK_ARGS) --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --extra all
+
+clean: ## remove .venv, caches and builds (not .services: make services-stop)
+	rm -rf $(VENV) build dist htmlcov .coverage* *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python: # the interpreter that .venv would be made of
+	@$(FIND_PYTHON)
+
+$(BIN)/python:
+	@python=$$($(FIND_PYTHON)) && echo "$$python -m venv $(VENV)" && "$$python" -m venv $(VENV)
+
+# A stamp is younger than what it was made of. Only wheels: no package runs code of its own to be installed.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/run.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The development set holds the other one, at the same versions.
+$(VENV)/.dev: requirements/dev.txt requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.run $@

@@ -1,0 +1,254 @@
+"""The life of a shard at a sink, as a table, and the tree of shards of one stream.
+
+A *lane* is one shard at one sink. Its states and what moves it from one to the next are all in `LANE`; a pair that is
+not there is a fault of the engine and raises.
+
+A lane waits until its parent is finished *at the same sink*: the end of the parent durable there, whatever the other
+sinks do. So the changes of one item, which move from parent to child when a shard splits, arrive in order at each sink
+(Developer Guide, "Reading and processing a stream").
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cdc.core.tracker import Tracker
+from cdc.model import BEGINNING, Listing, Position, Shard, ShardKey, Stream
+from cdc.ports import Instant
+
+
+class LaneState(StrEnum):
+    WAITING = "waiting"
+    """Its parent is not finished at this sink."""
+    UNCLAIMED = "unclaimed"
+    """May be read as soon as the sink is open and has been told that this process is its writer."""
+    CLAIMING = "claiming"
+    FLOWING = "flowing"
+    ENDING = "ending"
+    """The end of the shard was given, and is not durable yet."""
+    FINISHED = "finished"
+    """The end of the shard is durable: the children may come."""
+    HALTED = "halted"
+    """A gap, or a batch that the sink will never take: the operator decides."""
+
+
+class LaneEvent(StrEnum):
+    PARENT_FINISHED = "parent finished"
+    CLAIM_SENT = "claim sent"
+    CLAIMED = "claimed"
+    CLAIM_FAILED = "claim failed"
+    SINK_LOST = "sink lost"
+    END_GIVEN = "end given"
+    END_DURABLE = "end durable"
+    HANDED_BACK = "handed back"
+    HALT = "halt"
+
+
+_S, _E = LaneState, LaneEvent
+
+LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
+    (_S.WAITING, _E.PARENT_FINISHED): _S.UNCLAIMED,
+    (_S.UNCLAIMED, _E.CLAIM_SENT): _S.CLAIMING,
+    (_S.CLAIMING, _E.CLAIMED): _S.FLOWING,
+    (_S.CLAIMING, _E.CLAIM_FAILED): _S.UNCLAIMED,
+    (_S.FLOWING, _E.END_GIVEN): _S.ENDING,
+    (_S.ENDING, _E.END_DURABLE): _S.FINISHED,
+    # What the sink or the saved cursor already holds may be the whole shard.
+    (_S.FLOWING, _E.END_DURABLE): _S.FINISHED,
+    # A batch came back: it is read and given again.
+    (_S.FLOWING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.ENDING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.UNCLAIMED, _E.HANDED_BACK): _S.UNCLAIMED,
+    (_S.HALTED, _E.HANDED_BACK): _S.HALTED,
+    # The sink is down: it is opened and claimed again. What it already had may still become durable.
+    (_S.WAITING, _E.SINK_LOST): _S.WAITING,
+    (_S.UNCLAIMED, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.CLAIMING, _E.SINK_LOST): _S.CLAIMING,
+    (_S.FLOWING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.ENDING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
+    (_S.HALTED, _E.SINK_LOST): _S.HALTED,
+    (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
+    (_S.HALTED, _E.END_DURABLE): _S.FINISHED,
+    (_S.WAITING, _E.HALT): _S.HALTED,
+    (_S.FLOWING, _E.HALT): _S.HALTED,
+    (_S.ENDING, _E.HALT): _S.HALTED,
+    (_S.UNCLAIMED, _E.HALT): _S.HALTED,
+    (_S.CLAIMING, _E.HALT): _S.HALTED,
+    (_S.HALTED, _E.HALT): _S.HALTED,
+    (_S.HALTED, _E.CLAIMED): _S.HALTED,
+    (_S.HALTED, _E.CLAIM_FAILED): _S.HALTED,
+}
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What empty pages, read exactly at a lane's place, say about how far it is.
+
+    One empty page says nothing (pages are empty in mid-shard too, and records are published late); a run of them that
+    lasts `caught_up_seconds` says that nothing from before its start is missing.
+    """
+
+    run: Instant | None = None
+    """The first page of the present run."""
+    last: Instant | None = None
+    window: Instant | None = None
+    """The start of the part of the run that has not been counted yet."""
+    through: float | None = None
+    """Epoch seconds: the start of the last window that lasted long enough."""
+
+    def empty_page(self, now: Instant, *, durable: bool, caught_up_seconds: float) -> None:
+        self.run = self.run or now
+        self.last = now
+        if not durable:
+            self.window = None
+        elif self.window is None:
+            self.window = now
+        elif now.monotonic - self.window.monotonic >= caught_up_seconds:
+            self.through = self.window.wall
+            self.window = now
+
+    def records(self) -> None:
+        """Records came: the run is over."""
+        self.run = self.last = self.window = None
+
+    def lasted(self) -> float:
+        """Seconds from the first to the last page of the present run."""
+        return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One shard at one sink."""
+
+    sink: str
+    shard: ShardKey
+    tracker: Tracker
+    state: LaneState = LaneState.WAITING
+    halted_because: str = ""
+    remedy: str = ""
+    gap: bool = False
+    started_long_ago: bool = False
+    """This sink began on this stream longer ago than a record lives: what expired here may have been its to deliver."""
+    saved: bool = False
+    """A cursor of it is in the state store."""
+    kept_by_sink: bool = False
+    wants_latest: bool = False
+    """`start: latest`, and nothing of this shard was ever asked for: the first iterator may begin at the newest record."""
+    evidence: Evidence = field(default_factory=Evidence)
+    began: Instant | None = None
+    """When it began to flow in this process."""
+
+    def move(self, event: LaneEvent) -> None:
+        self.state = LANE[self.state, event]
+
+    @property
+    def place(self) -> Position:
+        return self.tracker.given
+
+
+@dataclass(slots=True, eq=False)
+class ShardEntry:
+    """A shard and its lanes."""
+
+    shard: Shard
+    stream: Stream
+    lanes: dict[str, Lane]
+    listed: bool = True
+    """In the last complete listing."""
+
+    @property
+    def key(self) -> ShardKey:
+        return self.shard.key
+
+    @property
+    def finished(self) -> bool:
+        return all(lane.state is LaneState.FINISHED for lane in self.lanes.values())
+
+
+@dataclass(slots=True, eq=False)
+class Lineage:
+    """The shards of one stream, by what was listed and what was saved."""
+
+    stream: Stream
+    shards: dict[ShardKey, ShardEntry] = field(default_factory=dict)
+    children: dict[ShardKey, list[ShardKey]] = field(default_factory=dict)
+    complete: bool = False
+    """A whole listing has been seen: only then is an unknown parent one that is gone."""
+
+    def add(self, shard: Shard, lanes: dict[str, Lane]) -> ShardEntry:
+        entry = ShardEntry(shard, self.stream, lanes)
+        self.shards[shard.key] = entry
+        if shard.parent is not None:
+            self.children.setdefault(ShardKey(self.stream.arn, shard.parent), []).append(shard.key)
+        return entry
+
+    def merge(self, listing: Listing) -> list[Shard]:
+        """Takes over a listing; the shards that are new. The same shard may be listed open before and closed now."""
+        new: list[Shard] = []
+        named = set()
+        for shard in listing.shards:
+            named.add(shard.key)
+            known = self.shards.get(shard.key)
+            if known is None:
+                new.append(shard)
+                continue
+            if known.shard.parent is None and shard.parent is not None:
+                # A shard that was known from its saved cursor alone.
+                self.children.setdefault(ShardKey(self.stream.arn, shard.parent), []).append(shard.key)
+            known.shard = shard
+            known.listed = True
+        if listing.complete:
+            self.complete = True
+            for key, entry in self.shards.items():
+                entry.listed = key in named
+        return new
+
+    def parent(self, entry: ShardEntry) -> ShardEntry | None:
+        if entry.shard.parent is None:
+            return None
+        return self.shards.get(ShardKey(self.stream.arn, entry.shard.parent))
+
+    def may_begin(self, entry: ShardEntry, sink: str) -> bool:
+        """Whether the parent is finished at this sink. A parent that is neither listed nor known has left the stream:
+        its records expired, or were finished before (old parents vanish while children still name them)."""
+        parent = self.parent(entry)
+        if parent is None:
+            return self.complete or entry.shard.parent is None
+        lane = parent.lanes.get(sink)
+        return lane is None or lane.state is LaneState.FINISHED
+
+    def children_of(self, key: ShardKey) -> Iterator[ShardEntry]:
+        for child in self.children.get(key, ()):
+            if child in self.shards:
+                yield self.shards[child]
+
+    def forgettable(self) -> Iterable[ShardEntry]:
+        """Shards that every sink has finished, that left the listing, and whose children all have saved cursors: the
+        row of a parent is what tells a finished parent from one that vanished unread."""
+        return [
+            entry
+            for entry in self.shards.values()
+            if not entry.listed
+            and entry.finished
+            and all(
+                lane.saved or lane.state is LaneState.FINISHED
+                for child in self.children_of(entry.key)
+                for lane in child.lanes.values()
+            )
+        ]
+
+    def remove(self, entry: ShardEntry) -> None:
+        del self.shards[entry.key]
+        self.children.pop(entry.key, None)
+        if entry.shard.parent is not None:
+            parent = ShardKey(self.stream.arn, entry.shard.parent)
+            siblings = [key for key in self.children.get(parent, ()) if key != entry.key]
+            if siblings:
+                self.children[parent] = siblings
+            else:
+                self.children.pop(parent, None)
+
+
+def fresh_lane(sink: str, shard: ShardKey, position: Position = BEGINNING) -> Lane:
+    return Lane(sink, shard, Tracker(position, position))

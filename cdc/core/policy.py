@@ -1,0 +1,83 @@
+"""What is done about an error, and what the operator should do: one table for each side.
+
+The general remedies here are printed where the error itself has none that is more exact.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from cdc.errors import CdcError, ErrorKind
+
+
+class Action(Enum):
+    RETRY = auto()
+    """The same again, later and later."""
+    REOPEN = auto()
+    """A new iterator after the last record that was read; at once."""
+    GAP = auto()
+    """Changes are lost to this reader: the shard stops until the operator decides."""
+    HALT_SHARD = auto()
+    """This shard can't go on; the others do."""
+    HALT_PIPELINE = auto()
+    """The process ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    action: Action
+    remedy: str
+
+
+_CALLS_IT_WRONG = "a fault of this program or of an incompatible service: report it with the log around this line"
+_UNDERSTANDS = "look whether the endpoint is a DynamoDB, and whether a proxy in between changes its answers"
+
+SOURCE: dict[ErrorKind, Rule] = {
+    ErrorKind.THROTTLED: Rule(Action.RETRY, "raise idle_poll_seconds, or see who else reads this stream"),
+    ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the endpoint and at the network between"),
+    ErrorKind.MALFORMED: Rule(Action.RETRY, _UNDERSTANDS),
+    ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the streams' actions on this table"),
+    ErrorKind.ITERATOR_EXPIRED: Rule(Action.REOPEN, ""),
+    ErrorKind.TRIMMED: Rule(Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"),
+    ErrorKind.NOT_FOUND: Rule(Action.GAP, "decide with `cdc positions reset`: what expired can only come from the table"),
+    ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+}
+
+SINK: dict[ErrorKind, Rule] = {
+    ErrorKind.THROTTLED: Rule(Action.RETRY, "give the destination more capacity"),
+    ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the destination and at the network between"),
+    ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow this sink's actions"),
+    ErrorKind.NOT_FOUND: Rule(Action.RETRY, "create what is missing, or mend its name in the configuration"),
+    ErrorKind.MALFORMED: Rule(Action.RETRY, "look whether the endpoint is what the configuration says it is"),
+    ErrorKind.REJECTED: Rule(Action.HALT_SHARD, "the destination refuses the batch as a whole: see the reason"),
+    ErrorKind.UNENCODABLE: Rule(Action.HALT_SHARD, "no schema can be made for this table: see the reason"),
+    ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
+    ErrorKind.FENCED: Rule(Action.HALT_PIPELINE, "another process writes for this pipeline: end one of the two"),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+}
+
+STATE: dict[ErrorKind, Rule] = {
+    ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the state store: a full disk, a lock, a network"),
+    ErrorKind.THROTTLED: Rule(Action.RETRY, "give the state store more capacity"),
+    ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the state store's actions"),
+    ErrorKind.NOT_OWNER: Rule(Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"),
+}
+
+_UNEXPECTED = Rule(Action.HALT_PIPELINE, _CALLS_IT_WRONG)
+
+
+def rule(table: dict[ErrorKind, Rule], error: CdcError) -> Rule:
+    """The rule for this error; its own remedy, where it has one, instead of the general one."""
+    found = table.get(error.kind, _UNEXPECTED)
+    return Rule(found.action, error.remedy) if error.remedy else found
+
+
+def backoff(failures: int, *, base: float = 0.5, most: float = 30.0, salt: str = "") -> float:
+    """Seconds until the next try after so many failures in a row (1, 2, ...): doubling, up to `most`.
+
+    A quarter is spread by `salt`, so that a thousand shards that failed together don't come back together; by a sum of
+    its letters and not by chance, so that a run can be replayed.
+    """
+    full = min(most, base * 2.0 ** min(failures - 1, 16))
+    spread = (sum(salt.encode()) * 37 + failures * 101) % 256 / 256
+    return full * (0.75 + 0.25 * spread)

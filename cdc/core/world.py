@@ -1,0 +1,173 @@
+"""What the engine knows: the settings, the sinks, the lineages, what is due, and the commands of the present step."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from cdc.core.lineage import Lane, Lineage, ShardEntry
+from cdc.core.messages import Command, Notice, Stop
+from cdc.core.schedule import Budget, DueHeap
+from cdc.errors import CdcError
+from cdc.model import ShardKey
+from cdc.ports import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The engine's own settings; seconds, bytes and calls a second."""
+
+    start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    until_caught_up: bool = False
+    idle_poll_seconds: float = 1.0
+    checkpoint_seconds: float = 1.0
+    caught_up_seconds: float = 5.0
+    """How long pages have to stay empty before a shard counts as read to its end."""
+    relist_seconds: float = 60.0
+    grace_seconds: float = 0.25
+    """How long a reader waits for a sink that has not accepted its last batch, before it goes on without it."""
+    calls_per_shard: float = 5.0
+    listings_per_second: float = 5.0
+    readers_per_shard: int = 2
+    """DynamoDB allows two readers of a shard; on a global table one."""
+    max_unaccepted_bytes: int = 64 * 1024 * 1024
+    """For each sink: what it has been given and has not accepted."""
+    max_undurable_batches: int = 1000
+    """For each shard and sink: beyond that the sink is asked to flush."""
+    stalled_seconds: float = 60.0
+    stop_seconds: float = 8.0
+    iterator_seconds: float = 14 * 60.0
+    """Iterators expire after 15 minutes."""
+    long_ago_seconds: float = 23 * 3600.0
+    """A sink that began longer ago may have had records on a shard that has expired since."""
+    latest_slack_seconds: float = 120.0
+
+
+class SinkState(StrEnum):
+    DOWN = "down"
+    """Waiting for its next try to open."""
+    OPENING = "opening"
+    PROBING = "probing"
+    """Open again after a failure: one batch, to be made durable, before the others."""
+    UP = "up"
+
+
+class SinkEvent(StrEnum):
+    TRY = "try"
+    OPENED = "opened"
+    OPENED_AGAIN = "opened again"
+    PROVED = "proved"
+    FAILED = "failed"
+
+
+SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
+    (SinkState.DOWN, SinkEvent.TRY): SinkState.OPENING,
+    (SinkState.OPENING, SinkEvent.OPENED): SinkState.UP,
+    (SinkState.OPENING, SinkEvent.OPENED_AGAIN): SinkState.PROBING,
+    (SinkState.OPENING, SinkEvent.FAILED): SinkState.DOWN,
+    (SinkState.PROBING, SinkEvent.PROVED): SinkState.UP,
+    (SinkState.PROBING, SinkEvent.FAILED): SinkState.DOWN,
+    (SinkState.UP, SinkEvent.PROVED): SinkState.UP,
+    (SinkState.UP, SinkEvent.FAILED): SinkState.DOWN,
+    # A late answer of something that was sent before it went down.
+    (SinkState.DOWN, SinkEvent.FAILED): SinkState.DOWN,
+    (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
+    (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
+}
+
+
+@dataclass(slots=True, eq=False)
+class SinkEntry:
+    name: str
+    state: SinkState = SinkState.DOWN
+    failures: int = 0
+    """In a row."""
+    error: CdcError | None = None
+    remedy: str = ""
+    batches: int = 0
+    """On their way: given and not durable."""
+    unaccepted_bytes: int = 0
+    flushing: bool = False
+    progress_at: float = 0.0
+    """Monotonic: when something last became durable."""
+    delivered: int = 0
+    """Changes that became durable in this process."""
+    redelivered: int = 0
+    """Changes that came back from the sink and were given again."""
+    dead_letters: int = 0
+
+    def move(self, event: SinkEvent) -> None:
+        self.state = SINK[self.state, event]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (SinkState.UP, SinkState.PROBING)
+
+    @property
+    def may_be_given(self) -> bool:
+        """Whether one more batch is allowed, as far as the sink as a whole goes."""
+        return self.state is SinkState.UP or (self.state is SinkState.PROBING and self.batches == 0)
+
+
+DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "finish"]
+
+
+@dataclass(slots=True, eq=False)
+class World:
+    settings: Settings
+    sinks: dict[str, SinkEntry]
+    lineages: dict[str, Lineage] = field(default_factory=dict)
+    due: DueHeap[tuple[DueKind, str, str]] = field(default_factory=DueHeap)
+    out: list[Command] = field(default_factory=list)
+    now: Instant = Instant(0.0, 0.0)
+    stopping: bool = False
+    stopped: bool = False
+    listings: Budget = field(default_factory=lambda: Budget(5.0))
+    source_error: CdcError | None = None
+    """The last failure of the source that was not followed by a success."""
+
+    def emit(self, command: Command) -> None:
+        self.out.append(command)
+
+    def notice(self, level: Literal["info", "warning", "error"], event: str, **fields: str | float) -> None:
+        self.emit(Notice(level, event, fields))
+
+    def stop(self, exit_code: int, reason: str, remedy: str = "") -> None:
+        """The end, once."""
+        if not self.stopped:
+            self.stopped = True
+            self.emit(Stop(exit_code, reason, remedy))
+
+    def later(self, kind: DueKind, key: tuple[str, str], seconds: float) -> None:
+        self.due.at((kind, *key), self.now.monotonic + seconds)
+
+    def entry(self, key: ShardKey) -> ShardEntry | None:
+        lineage = self.lineages.get(key.stream)
+        return lineage.shards.get(key) if lineage is not None else None
+
+    def lane(self, sink: str, key: ShardKey) -> Lane | None:
+        entry = self.entry(key)
+        return entry.lanes.get(sink) if entry is not None else None
+
+    def entries(self) -> Iterator[ShardEntry]:
+        for lineage in self.lineages.values():
+            yield from lineage.shards.values()
+
+    def lanes(self, sink: str | None = None) -> Iterator[Lane]:
+        for entry in self.entries():
+            for lane in entry.lanes.values():
+                if sink is None or lane.sink == sink:
+                    yield lane
+
+    def ready(self, lane: Lane) -> bool:
+        """Whether this lane could be given a batch now."""
+        sink = self.sinks[lane.sink]
+        tracker = lane.tracker
+        return (
+            lane.state == "flowing"
+            and sink.may_be_given
+            and not tracker.returning
+            and tracker.unaccepted is None
+            and sink.unaccepted_bytes < self.settings.max_unaccepted_bytes
+            and len(tracker.open) < self.settings.max_undurable_batches
+        )
