@@ -187,7 +187,7 @@ class WritePool:
         """What each thread does."""
         try:
             self._write_until_closed()
-        except BaseException as error:
+        except Exception as error:
             # Nobody asks a thread how it ended: the receipts say it.
             for entry in self._receipts.undurable():
                 self._receipts.fail(entry, error)

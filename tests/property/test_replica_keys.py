@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.model import KeyAttribute
@@ -88,12 +88,8 @@ def test_keys_are_equal_exactly_when_their_values_are(
     assert (tombstone_id("t", first) == tombstone_id("t", second)) == (one == other)
 
 
-@given(key=keys, split=st.integers(0, 12))
-def test_attributes_do_not_run_into_each_other(key: tuple[str, bytes], split: int) -> None:
-    text = key[0] + key[1].decode("latin-1")
-    moved = (text[:split], text[split:].encode("latin-1", "replace"))
-    assume(all(moved) and moved != key)
-    assert canonical_key(keys_of(key), SCHEMA) != canonical_key(keys_of(moved), SCHEMA)
+def test_attributes_do_not_run_into_each_other() -> None:
+    assert canonical_key(keys_of(("a", b"Bx")), SCHEMA) != canonical_key(keys_of(("aB", b"x")), SCHEMA)
 
 
 def test_tombstones_of_two_tables_are_two() -> None:
