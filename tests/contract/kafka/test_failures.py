@@ -167,6 +167,25 @@ def test_a_stalled_sink_says_why(cluster: Cluster, tmp_path: Path) -> None:
         assert "0.5 s" in error.message
 
 
+def test_what_is_late_does_not_arrive_without_what_was_handed_back_before_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """librdkafka by itself would give up the first batch and then deliver the second."""
+    cluster.create_topic("cdc.orders", partitions=1)
+    first, second = pages(Table().shard(), count=2, changes=7)
+    properties: Properties = {"delivery.timeout.ms": 800, "retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
+    with started(cluster, tmp_path, properties) as run:
+        cluster.answer(PRODUCE, [KafkaError.NOT_ENOUGH_REPLICAS] * 1000)
+        early = run.write_only(first)
+        with pytest.raises(TimeoutError):
+            early.durable.result(0.5)
+        late = run.write_only(second)
+        assert {run.failure(early).kind, run.failure(late).kind} == {ErrorKind.UNAVAILABLE}
+        cluster.answer_well(PRODUCE)
+        deliver(run.sink, [[first, second]])
+    arrived(cluster, [first, second])
+
+
 def test_an_impossible_topic_is_handed_back_not_raised(cluster: Cluster, tmp_path: Path) -> None:
     (batch,) = pages(Table("t" * 250).shard(), count=1, changes=1)
     with started(cluster, tmp_path) as run:

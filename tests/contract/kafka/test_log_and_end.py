@@ -82,8 +82,8 @@ def test_a_refused_login_is_denied_at_once(cluster: Cluster, tmp_path: Path) -> 
         assert monotonic() - began < 5
 
 
-def native_threads() -> int:
-    return sum(1 for _ in Path("/proc/self/task").iterdir())
+def native_threads() -> set[str]:
+    return {thread.name for thread in Path("/proc/self/task").iterdir()}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads, librdkafka's too, as Linux shows them")
@@ -95,7 +95,7 @@ def test_no_thread_outlives_close(cluster: Cluster, tmp_path: Path, down: bool) 
     before = native_threads()
     with SinkRun(kafka_sink(cluster.bootstrap_servers), tmp_path, encode=encode) as run:
         deliver(run.sink, [batches])
-        assert native_threads() > before
+        assert native_threads() - before
         if down:
             cluster.down()
             run.write_only(batches[1])
@@ -103,7 +103,9 @@ def test_no_thread_outlives_close(cluster: Cluster, tmp_path: Path, down: bool) 
         began = monotonic()
         run.close(deadline=0.5)
         assert monotonic() - began < 2
-    assert native_threads() == before
+    limit = monotonic() + 2  # the kernel lists a thread for a moment after it was joined
+    while left := native_threads() - before:
+        assert monotonic() < limit, left
 
 
 def test_a_process_ends_soon_with_the_cluster_down() -> None:
