@@ -79,6 +79,7 @@ sinks:
     type: replica
     region: {REPLICA_REGION}
     endpoint_url: {replica_url}
+    max_in_flight: 4
 state:
   type: sqlite
   path: ./state.db
