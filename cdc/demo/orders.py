@@ -128,7 +128,9 @@ class Shop:
             "remark": {"S": ""},
             "signature": {"B": chance.randbytes(24)},
             "tags": {"SS": sorted(chance.sample(_TAGS, chance.randint(1, 4)))},
-            "parcels": {"NS": [str(number) for number in chance.sample(range(-5, 100), chance.randint(1, 3))]},
+            "parcels": {
+                "NS": [str(number) for number in chance.sample(range(-5, 100), chance.randint(1, 3))]
+            },
             "address": {"M": {"city": {"S": chance.choice(_CITIES)}, "floor": {"NULL": True}}},
             "lines": {"L": [{"M": line}] * chance.randint(0, 2)},
         }

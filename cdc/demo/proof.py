@@ -128,7 +128,9 @@ def compare_files(sink: str, written: Sequence[Written], files: Sequence[Sequenc
             if isinstance(found, Delivered) and found.change.sequence in seen:
                 change = found.change
                 if change.sequence <= last.get(change.key, -1):
-                    verdict.mismatch(f"{found.place}: {_name(change.key)}: behind a later change of this item")
+                    verdict.mismatch(
+                        f"{found.place}: {_name(change.key)}: behind a later change of this item"
+                    )
                 last[change.key] = change.sequence
     return verdict
 

@@ -62,7 +62,9 @@ class Story:
         self._screen.title("What is here")
         say(f"DynamoDB: moto, in a thread: table {TABLE} in {SOURCE_REGION}, its replica in {REPLICA_REGION}")
         say("Kafka: librdkafka's embedded cluster. It is a test cluster, and delivery to it is at least once")
-        say(f"lake: Avro files in a folder; state: SQLite. Sinks: {BUS} (kafka), {LAKE} (lake), {REPLICA} (replica)")
+        say(
+            f"lake: Avro files in a folder; state: SQLite. Sinks: {BUS} (kafka), {LAKE} (lake), {REPLICA} (replica)"
+        )
 
     def _follow_one_order(self) -> None:
         self._screen.title("One order, followed")
@@ -106,7 +108,8 @@ class Story:
             f"{time.monotonic() - began:.1f} s, at {writer.written} changes"
         )
         self._watch(
-            lambda sinks: bool(sinks) and all(sink.is_up and sink.delivered for sink in sinks), "every sink at work"
+            lambda sinks: bool(sinks) and all(sink.is_up and sink.delivered for sink in sinks),
+            "every sink at work",
         )
         self._screen.good(f"every sink delivers again, {time.monotonic() - began:.1f} s after the kill")
 
