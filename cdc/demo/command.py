@@ -1,16 +1,14 @@
 """From the options to the exit code."""
 
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from cdc.demo.history import SourceError
+from cdc.demo.interrupts import Interrupts
 from cdc.demo.kafka import MAX_EVENTS, ClusterError
 from cdc.demo.parts import started
 from cdc.demo.screen import Screen
@@ -35,23 +33,32 @@ def run(*, keep: bool, plain: bool, events: int) -> int:
     if events > MAX_EVENTS:
         sys.stderr.write(f"cdc: --events {events}: the embedded Kafka cluster has room for {MAX_EVENTS}\n")
         return 2
-    folder = Path(tempfile.mkdtemp(prefix="cdc-demo-"))
+    interrupts = Interrupts()
     screen = Screen(plain=plain)
+    with interrupts.handled():
+        try:
+            with _folder(screen, interrupts, keep=keep) as folder, screen:
+                return _told(screen, folder, interrupts, events)
+        except KeyboardInterrupt:
+            screen.bad("interrupted: everything that was started is ended")
+            return _INTERRUPTED
+
+
+@contextmanager
+def _folder(screen: Screen, interrupts: Interrupts, *, keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="cdc-demo-"))
     try:
-        with _sigterm_interrupts(), screen:
-            return _told(screen, folder, events)
-    except KeyboardInterrupt:
-        screen.bad("interrupted: everything that was started is ended")
-        return _INTERRUPTED
+        yield folder
     finally:
-        if keep:
-            screen.say(f"configuration, lake, state and log stay in {folder}")
-        else:
-            shutil.rmtree(folder)
+        with interrupts.held():
+            if keep:
+                screen.say(f"configuration, lake, state and log stay in {folder}")
+            else:
+                shutil.rmtree(folder)
 
 
-def _told(screen: Screen, folder: Path, events: int) -> int:
-    with started(folder, events) as parts:
+def _told(screen: Screen, folder: Path, interrupts: Interrupts, events: int) -> int:
+    with started(folder, interrupts, events) as parts:
         try:
             agrees = Story(screen, parts, events).tell()
         except (ClusterError, SourceError, StoryError, WorkerError) as error:
@@ -61,24 +68,8 @@ def _told(screen: Screen, folder: Path, events: int) -> int:
                 screen.log(parts.worker.log_tail())
             return 1
     screen.title("What this was")
-    screen.say(
-        f"moto is no DynamoDB, and this Kafka is a test cluster: at least once is all that it can show"
-    )
+    screen.say("moto is no DynamoDB, and this Kafka is a test cluster: at least once is all that it can show")
     screen.say(
         "the proof against a real broker and DynamoDB Local: `make test` in a checkout, with Java and Maven"
     )
     return 0 if agrees else 1
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends everything as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fastavro
 
@@ -28,16 +29,16 @@ def one_wrong_digit(lake: Path) -> Iterator[Path]:
         path.write_bytes(right)
 
 
-def _file_of_followed(lake: Path) -> tuple[Path, list[dict[str, str]], fastavro.types.Schema]:
+def _file_of_followed(lake: Path) -> tuple[Path, list[dict[str, Any]], fastavro.types.Schema]:
     for path in lake_files(lake):
         with path.open("rb") as file:
             reader = fastavro.reader(file)
             schema = reader.writer_schema
             rows = [row for row in reader if isinstance(row, dict)]
-        if schema is not None and any(map(_is_followed, rows)):
+        if any(map(_is_followed, rows)):
             return path, rows, schema
     raise LookupError("the followed order is in no file")
 
 
-def _is_followed(row: dict[str, str]) -> bool:
+def _is_followed(row: dict[str, Any]) -> bool:
     return (row["customer"], row["order"]) == (FOLLOWED.customer, str(FOLLOWED.order)) and bool(row["item"])

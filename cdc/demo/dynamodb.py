@@ -12,6 +12,7 @@ moto is no DynamoDB. What differs and matters here, and what is done about it:
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,18 +35,48 @@ _KEY_TYPES = [
     {"AttributeName": "order", "AttributeType": "N"},
 ]
 
-_one_at_a_time = threading.Lock()
+
+class _Turns:
+    """A lock that is given in the order in which it was asked for: with `threading.Lock`, whoever asks often wins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        turn = threading.Lock()
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+_turns = _Turns()
 """Of the process, as moto's state is."""
 
 
 class _Atomic:
-    """Runs one request at a time, over all servers of the process."""
+    """Runs one request at a time, over all servers of the process; but for those to streams, which only read what is
+    never changed, and take long."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
-        with _one_at_a_time:
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDBStreams_"):
+            return list(self._app(environ, start_response))
+        with _turns:
             return list(self._app(environ, start_response))
 
 

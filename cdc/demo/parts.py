@@ -9,6 +9,7 @@ from typing import Any
 from cdc.demo import readback
 from cdc.demo.dynamodb import REPLICA_REGION, SOURCE_REGION, TABLE, Endpoint, client, create_table
 from cdc.demo.history import history, scan
+from cdc.demo.interrupts import Interrupts
 from cdc.demo.kafka import Cluster
 from cdc.demo.load import Writer
 from cdc.demo.orders import Shop
@@ -68,7 +69,7 @@ class Parts:
 
 
 @contextmanager
-def started(folder: Path, events: int) -> Iterator[Parts]:
+def started(folder: Path, interrupts: Interrupts, events: int) -> Iterator[Parts]:
     """All of it but the worker, which is only made; ended in any case, in the right order."""
     with ExitStack() as stack:
         source_endpoint, replica_endpoint = Endpoint(), Endpoint()
@@ -92,7 +93,7 @@ def started(folder: Path, events: int) -> Iterator[Parts]:
         )
         writer = Writer(source, Shop(TABLE), events)
         stack.callback(writer.end)
-        worker = Worker(configuration, folder / "worker.log")
+        worker = Worker(configuration, folder / "worker.log", interrupts)
         stack.callback(worker.end)
         schemas = readback.SchemaFolder(folder / "schemas")
         yield Parts(

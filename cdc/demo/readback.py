@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -45,16 +45,7 @@ class SchemaFolder:
 
 def topic(partitions: Sequence[Sequence[Message]], schemas: SchemaFolder) -> list[list[Found]]:
     """Each partition's messages, in order."""
-    return [
-        [
-            _or_unreadable(
-                f"partition {message.partition()}, offset {message.offset()}",
-                lambda place, message=message: _of_message(message, schemas, place),
-            )
-            for message in messages
-        ]
-        for messages in partitions
-    ]
+    return [[_found(message, schemas) for message in messages] for messages in partitions]
 
 
 def lake_files(lake: Path) -> list[Path]:
@@ -81,32 +72,47 @@ def replica(dynamodb: Any) -> dict[Key, tuple[int, Item]]:
     return found
 
 
+def _found(message: Message, schemas: SchemaFolder) -> Found:
+    place = f"partition {message.partition()}, offset {message.offset()}"
+    try:
+        return _of_message(message, schemas, place)
+    except Exception as error:  # noqa: BLE001 - a broken value may raise anything: that it is broken is what is found
+        return Unreadable(place, _cannot_be_read(error))
+
+
 def _of_message(message: Message, schemas: SchemaFolder, place: str) -> Found:
-    key = _key(schemas.decode(message.key()))
-    if message.value() is None:
+    framed_key, framed_value = message.key(), message.value()
+    if framed_key is None:
+        raise ValueError("it has no key")
+    key = _key(schemas.decode(framed_key))
+    if framed_value is None:
         return Tombstone(key, place)
-    value = schemas.decode(message.value())
+    value = schemas.decode(framed_value)
     version = value["source"]["item_version"]
-    if (dict(message.headers())["cdc.version"]).decode() != version:
+    if dict(message.headers() or []).get("cdc.version") != version.encode():
         raise ValueError("its header has another version")
     before, after = (_image(value[name]) for name in ("before", "after"))
     return Delivered(Written(_sequence(version), key, value["op"], before, after), place)
 
 
-def _of_file(path: Path, place: str) -> Iterator[Found]:
-    rows = _rows(path, place)
+def _of_file(path: Path, file: str) -> Iterator[Found]:
+    rows = _rows(path, file)
     if isinstance(rows, Unreadable):
         yield rows
         return
     for number, row in enumerate(rows):
-        yield _or_unreadable(f"{place}, row {number}", lambda at, row=row: _of_row(row, path, at))
+        place = f"{file}, row {number}"
+        try:
+            yield _of_row(row, path, place)
+        except Exception as error:  # noqa: BLE001 - as for messages
+            yield Unreadable(place, _cannot_be_read(error))
 
 
 def _rows(path: Path, place: str) -> list[dict[str, Any]] | Unreadable:
     try:
         with path.open("rb") as file:
             return [row for row in fastavro.reader(file) if isinstance(row, dict)]
-    except Exception as error:  # noqa: BLE001 - a broken file may raise anything: that it is broken is what is found
+    except Exception as error:  # noqa: BLE001 - as for messages
         return Unreadable(place, f"no whole Avro file ({type(error).__name__})")
 
 
@@ -121,11 +127,8 @@ def _of_row(row: Mapping[str, Any], path: Path, place: str) -> Found:
     return Delivered(change, place, tells_before=False)
 
 
-def _or_unreadable(place: str, read: Callable[[str], Found]) -> Found:
-    try:
-        return read(place)
-    except Exception as error:  # noqa: BLE001 - as above
-        return Unreadable(place, f"cannot be read: {error!r}"[:200])
+def _cannot_be_read(error: Exception) -> str:
+    return f"cannot be read: {type(error).__name__}: {error}"[:200]
 
 
 def _key(row: Mapping[str, Any]) -> Key:

@@ -45,8 +45,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "NS": _scalar_set(Decimal),
     "BS": _scalar_set(_binary),
     "L": lambda members: tuple(map(value, members)),
-    "M": lambda members: item(members),
 }
+
+
+def _read(kind: str, content: Any) -> Any:
+    return item(content) if kind == "M" else _READERS[kind](content)
 
 
 def value(attribute: Mapping[str, Any]) -> Value:
@@ -55,7 +58,7 @@ def value(attribute: Mapping[str, Any]) -> Value:
         ValueError, ArithmeticError, KeyError, TypeError: it is no attribute value.
     """
     ((kind, content),) = attribute.items()
-    return kind, _READERS[kind](content)
+    return kind, _read(kind, content)
 
 
 def item(attributes: Mapping[str, Any]) -> Item:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdc.demo.dynamodb import CREDENTIALS, REPLICA_REGION, SOURCE_REGION, TABLE
+from cdc.demo.interrupts import Interrupts
 
 PIPELINE = "demo"
 TOPIC = f"cdc.{TABLE}"
@@ -77,6 +78,7 @@ sinks:
     type: replica
     region: {REPLICA_REGION}
     endpoint_url: {replica_url}
+    max_in_flight: 4
 state:
   type: sqlite
   path: ./state.db
@@ -94,9 +96,10 @@ admin:
 class Worker:
     """`cdc run` in its own process, as often as it is started."""
 
-    def __init__(self, configuration: Path, log: Path) -> None:
+    def __init__(self, configuration: Path, log: Path, interrupts: Interrupts) -> None:
         self._configuration = configuration
         self._log = log
+        self._interrupts = interrupts
         self._process: subprocess.Popen[bytes] | None = None
         self._admin = ""
         self._log_from = 0
@@ -112,7 +115,8 @@ class Worker:
             WorkerError: it ended, or does not answer in time.
         """
         self._admin = ""
-        with self._log.open("ab") as log:
+        # A signal between the start and the assignment would leave a process behind that nobody knows.
+        with self._log.open("ab") as log, self._interrupts.held():
             self._log_from = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - this very program
                 [
