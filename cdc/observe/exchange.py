@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer  # `collections.abc.Buffer` is of Python 3.12
 
 _MOST_LINE_BYTES = 8192
-_LINGER_SECONDS = 0.5
+_LINGER_SECONDS = 1.0
 _LINGER_READS = 8
 
 

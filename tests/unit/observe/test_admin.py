@@ -181,6 +181,16 @@ def test_what_the_wire_may_bring(server: AdminServer, request_: bytes, status: i
     assert b"python" not in answer.lower()
 
 
+def test_a_client_that_goes_on_sending_after_the_answer_is_not_cut_off(server: AdminServer) -> None:
+    with connect(server) as client:
+        client.sendall(b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n")
+        assert client.recv(1, socket.MSG_PEEK) == b"H"
+        for _ in range(2):
+            client.sendall(b"x" * 10)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(65536).startswith(b"HTTP/1.1 405")
+
+
 def test_a_client_that_says_nothing_or_goes_away_harms_nobody(server: AdminServer) -> None:
     for part in (b"", b"GE", b"GET /health HTTP/1.1\r\nHost"):
         with connect(server) as client:
