@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc.config import Config
+from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Stop, StopRequested
 from cdc.core.world import Settings
@@ -20,6 +21,7 @@ from cdc.process import this_process
 from cdc.runtime import signals
 from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_of
 from cdc.runtime.board import Board
+from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports
 from cdc.runtime.loop import Loop
@@ -122,14 +124,18 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
     state = state_of(config, read_only=True)
     state.open()
     try:
-        if not state.load().starts:
-            source.streams()
+        first = not state.load().starts
     except CdcError as error:
         if error.kind is ErrorKind.STATE_FORMAT:
             raise
-        raise ConfigError(error.message, remedy=error.remedy) from error
+        raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
     finally:
         state.close()
+    if first:
+        try:
+            source.streams()
+        except CdcError as error:
+            raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from connectors.kafka.codes import DENIED
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.topics import name_pattern
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 _TRY_SECONDS = 1.0
 _BROKER_CONFIG_SECONDS = 3.0
 

@@ -86,7 +86,7 @@ class Tables:
         """
         table = self.describe(name)
         if table is None:
-            message = f"there is no replica table {name} in this account and region"
+            message = f"there is no replica table {name} at {self._client.meta.endpoint_url} in this account and region"
             raise SinkError(
                 ErrorKind.NOT_FOUND,
                 message,
@@ -166,7 +166,7 @@ class Tables:
             "UpdateTimeToLive": self._client.update_time_to_live,
         }
         try:
-            with aws_errors(f"{operation} of table {table}"):
+            with aws_errors(f"{operation} of table {table} at {self._client.meta.endpoint_url}"):
                 answer = methods[operation](**parameters)
         except SinkError as error:
             self._count_call(operation, error.kind)

@@ -100,7 +100,7 @@ class Transport:
         return answer
 
     def _post(self, operation: str, body: bytes) -> Answer:
-        with aws_errors(f"DynamoDB {operation}"):
+        with aws_errors(f"DynamoDB {operation} at {self._url}"):
             request = AWSRequest(
                 method="POST",
                 url=self._url,
