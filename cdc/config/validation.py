@@ -75,9 +75,8 @@ def _add(
         problems.add(loc, text, about_keys=True)
         return
     inside = loc
-    while (
-        len(inside) > len(prefix) and inside not in problems.lines
-    ):  # a loc may name a member of a union, too
+    # A loc may go on with the member of a union that was tried.
+    while len(inside) > len(prefix) and inside not in problems.lines:
         inside = inside[:-1]
     value = value_at(document.data, inside)
     choices = _choices(_field(model, inside[len(prefix) :]))

@@ -68,11 +68,12 @@ def test_secrets(folder: Folder) -> None:
         ("    password: {hunter2: 1}\n", "9: sinks[0].password: should be text, and is a mapping"),
         ("    compress: maybe\n", "9: sinks[0].compress: should be true or false, and is text"),
         ("    format: arvo\n", "9: sinks[0].format: not arvo; did you mean avro?; allowed: avro, json"),
+        ("    partitions: all\n", "9: sinks[0].partitions: should be a whole number, and is text"),
         ("    format: a b\n", "9: sinks[0].format: not this; allowed: avro, json"),
         ("    format: 7\n", "9: sinks[0].format: allowed: avro, json"),
         (
-            "    properties: {a: b, 'topic': 5}\n",
-            "9: sinks[0].properties.topic: should be text, and is a number; put it in quotes",
+            "    properties: {a: b, format: 5}\n",
+            "9: sinks[0].properties.format: should be text, and is a number; put it in quotes",
         ),
         (
             "    properties:\n      a.b: []\n",
