@@ -67,7 +67,7 @@ def main() -> NoReturn:
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last one to see it: printed without what could be secret
-        from cdc.observe.log import crash_report
+        from cdc.observe.crash import crash_report
 
         sys.stderr.write(crash_report(error))
         _leave(1)
@@ -113,10 +113,14 @@ def _print_json(value: object) -> None:
 @_reports_errors
 def run(
     config: ConfigPath,
-    until_caught_up: Annotated[bool, typer.Option(help="End when everything that can be read is delivered.")] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option(help="End when everything that can be read is delivered.")
+    ] = False,
     runtime: Annotated[Runtime, typer.Option(help="local, or kcl for many machines.")] = Runtime.LOCAL,
     log_level: Annotated[LogLevel, typer.Option(help="Logs go to stderr.")] = LogLevel.INFO,
-    log_format: Annotated[LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")] = LogFormat.AUTO,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")
+    ] = LogFormat.AUTO,
 ) -> None:
     """Run a pipeline until it is stopped."""
     if runtime is not Runtime.LOCAL:
@@ -151,7 +155,13 @@ def check(config: ConfigPath, as_json: Json = False) -> None:
     if as_json:
         _print_json(
             [
-                {"place": f.place, "ok": not f.problem, "seen": list(f.seen), "problem": f.problem, "remedy": f.remedy}
+                {
+                    "place": f.place,
+                    "ok": not f.problem,
+                    "seen": list(f.seen),
+                    "problem": f.problem,
+                    "remedy": f.remedy,
+                }
                 for f in findings
             ]
         )
@@ -174,7 +184,8 @@ def status(
 ) -> None:
     """Positions, lag, retention headroom, gaps and dead letters."""
     from cdc import config as configuration
-    from cdc.observe.report import render
+    from cdc.observe.document import to_dict
+    from cdc.observe.page import render
     from cdc.runtime.clock import SystemClock
     from cdc.runtime.inspection import current_report
 
@@ -182,7 +193,7 @@ def status(
     while True:
         report = current_report(loaded, SystemClock())
         if as_json:
-            _print_json(report)
+            _print_json(to_dict(report))
         else:
             from rich.console import Console
 
@@ -265,7 +276,7 @@ def _announced(group: typer.Typer, name: str, full_name: str) -> None:
     """A command that a later version has: refused by its name."""
 
     @group.command(name, context_settings=_ANYTHING, hidden=True)
-    def refuse(context: typer.Context) -> None:
+    def refuse() -> None:
         _not_in_this_version(f"cdc {full_name}")
 
 

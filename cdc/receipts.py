@@ -39,7 +39,7 @@ class Receipts:
     def __init__(self) -> None:
         self._lock = RLock()
         self._pending: dict[ShardKey, deque[Undurable]] = {}
-        self._handed_back: dict[ShardKey, tuple[Position, Exception]] = {}
+        self._handed_back: dict[ShardKey, tuple[Position, BaseException]] = {}
 
     def take(self, encoded: EncodedBatch) -> Undurable | Receipt:
         """Enters a batch; not accepted yet (`accept`). A bare `Receipt` has failed already: nothing is to be written."""
@@ -72,10 +72,10 @@ class Receipts:
             if not pending:
                 self._pending.pop(entry.shard, None)
 
-    def fail(self, entry: Undurable, error: Exception) -> None:
+    def fail(self, entry: Undurable, error: BaseException) -> None:
         """Hands back this batch and all later ones of its shard; nothing for one that is settled already.
 
-        `error` is a `SinkError`, or a bug on its way to whoever ends the process.
+        `error` is a `SinkError`, or what ends the process: an exception that no port knows.
         """
         with self._lock:
             pending = self._pending.get(entry.shard, deque())
@@ -106,7 +106,7 @@ class Receipts:
             self._handed_back.pop(shard, None)
 
 
-def _fail(entry: Undurable, error: Exception) -> None:
+def _fail(entry: Undurable, error: BaseException) -> None:
     if not entry.receipt.accepted.done():
         entry.receipt.accepted.set_exception(error)
     entry.receipt.durable.set_exception(error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.world import World
 from cdc.model import RETENTION_SECONDS, Position
+from cdc.ports import SavedGap
 
 THROUGH_SLACK_SECONDS = 120
 """Subtracted from through-times: record times are rounded down, clocks differ, and publication is delayed."""
@@ -50,6 +51,8 @@ class Status:
     tables: tuple[str, ...]
     """Tables whose shards have been listed."""
     finished_lanes: int
+    gaps: tuple[SavedGap, ...] = ()
+    """All that were ever found."""
 
 
 def status(world: World) -> Status:
@@ -75,7 +78,7 @@ def status(world: World) -> Status:
                 lanes.append(_lane(world, entry, lane))
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
     error = world.source_error.message if world.source_error else ""
-    return Status(sinks, tuple(lanes), error, tables, finished)
+    return Status(sinks, tuple(lanes), error, tables, finished, tuple(world.gaps))
 
 
 def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:

@@ -10,7 +10,7 @@ from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
 from cdc.errors import CdcError
 from cdc.model import ShardKey
-from cdc.ports import Instant
+from cdc.ports import Instant, SavedGap
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,9 @@ class SinkEntry:
     starved: bool = False
     """Its share of the memory is used up: lanes wait until half of it is free again."""
     flushing: bool = False
+    flush_again: bool = False
+    """Something was accepted after the present flush began, and has to be flushed too."""
+    keeps_positions: bool = False
     progress_at: float = 0.0
     """Monotonic: when something last became durable."""
     delivered: int = 0
@@ -112,7 +115,7 @@ class SinkEntry:
         return self.state is SinkState.UP or (self.state is SinkState.PROBING and self.batches == 0)
 
 
-DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "finish"]
+DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "flush", "finish"]
 
 DueKey = tuple[DueKind, str, str]
 """What is due: its kind, and for example the two parts of a shard's key."""
@@ -129,6 +132,8 @@ class World:
     stopping: bool = False
     stopped: bool = False
     listings: Budget = field(default_factory=lambda: Budget(5.0))
+    gaps: list[SavedGap] = field(default_factory=list)
+    """All that were ever found, saved ones included."""
     source_error: CdcError | None = None
     """The last failure of the source that was not followed by a success."""
 

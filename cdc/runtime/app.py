@@ -5,20 +5,23 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from cdc.config import Config
+from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Stop, StopRequested
-from cdc.core.status import Status
 from cdc.core.world import Settings
 from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.observe.admin import AdminServer
-from cdc.observe.log import get_logger
+from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
-from cdc.observe.report import facts_of, report
 from cdc.ports import Clock, Lease, Saved, Source, StateStore
 from cdc.process import this_process
 from cdc.runtime import signals
 from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_of
+from cdc.runtime.board import Board
+from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports
 from cdc.runtime.loop import Loop
@@ -26,7 +29,7 @@ from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5
 """After the engine's own end: for a process that ends within ten seconds of a signal."""
-_log = get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,17 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         CdcError: the lease is somebody else's, or the admin port is busy.
     """
     clock = clock or SystemClock()
-    metrics = Metrics(config.pipeline, tables=config.source.tables, sinks=[sink.name for sink in config.sinks])
+    metrics = Metrics(config.pipeline)
     workers = Workers()
-    stop: Stop | None = None
     try:
         with ExitStack() as stack:
             source = source_of(config, clock, metrics.api_call)
             stack.callback(source.close)
             _look_before_the_first_start(config, source)
             state, lease, saved = stack.enter_context(_owned(config, clock))
-            stop = _run(config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved))
+            stop = _run(
+                config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved)
+            )
     finally:
         left = workers.close(_CLOSE_SECONDS)
     return Outcome(stop, left)
@@ -71,40 +75,42 @@ class _Surroundings:
     saved: Saved
 
 
-def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:  # noqa: FBT001 - private
+def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
     inbox: Inbox = Inbox()
     outlets = outlets_of(config, workers, clock, metrics.api_call)
-    dead_letters = dead_letters_of(config)
-    dead_letters.open()
-    ports = Ports(
-        config.pipeline, around.source, outlets, around.state, around.lease, dead_letters, clock, metrics
-    )  # fmt: skip
-    engine = Engine(_settings(config, until_caught_up), list(outlets), around.saved, config.remembered())
-    dispatcher = Dispatcher(ports, workers, inbox, readers=config.source.readers)
-    board = _Board(config, metrics, clock, around.saved)
+    metrics.saved_gaps(around.saved.gaps)
     with ExitStack() as stack:
-        stack.callback(dead_letters.close)
-        address = stack.enter_context(_admin(config, board, workers))
+        letters = dead_letters_of(config)
+        letters.open()
+        stack.callback(letters.close)
+        board = Board(config, metrics, clock, around.lease.owner, letters)
+        health = LoopHealth(lambda: clock.now().monotonic)
+        address = stack.enter_context(_admin(config, board, health, metrics, workers))
+        ports = Ports(
+            config.pipeline, around.source, outlets, around.state, around.lease, letters, clock, metrics
+        )  # fmt: skip
         loop = Loop(
-            engine,
-            dispatcher,
+            Engine(_settings(config, until_caught_up), list(outlets), around.saved, config.remembered()),
+            Dispatcher(ports, workers, inbox, readers=config.source.readers),
             inbox,
             clock,
             lease_seconds=config.state.lease_seconds,
             admin=address,
+            turned=health.turned,
             publish=board.publish,
         )
-        board.loop = loop
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         _log.info("running", pipeline=config.pipeline, sinks=",".join(outlets), admin=address or "none")
         try:
-            return loop.run()
+            stop = loop.run()
         finally:
             _close(outlets)
+        _log.info("ended", exit_code=stop.exit_code, reason=stop.reason)
+        return stop
 
 
-def _settings(config: Config, until_caught_up: bool) -> Settings:  # noqa: FBT001 - private
+def _settings(config: Config, until_caught_up: bool) -> Settings:
     return Settings(
         start=config.source.start,
         until_caught_up=until_caught_up,
@@ -118,14 +124,18 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
     state = state_of(config, read_only=True)
     state.open()
     try:
-        if not state.load().starts:
-            source.streams()
+        first = not state.load().starts
     except CdcError as error:
         if error.kind is ErrorKind.STATE_FORMAT:
             raise
-        raise ConfigError(error.message, remedy=error.remedy) from error
+        raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
     finally:
         state.close()
+    if first:
+        try:
+            source.streams()
+        except CdcError as error:
+            raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 
 
 @contextmanager
@@ -158,22 +168,24 @@ def _close(outlets: Mapping[str, Outlet]) -> None:
             raise error
 
 
-class _Board:
-    """The newest status, for whoever asks."""
-
-    def __init__(self, config: Config, metrics: Metrics, clock: Clock, saved: Saved) -> None:
-        self._config = config
-        self._metrics = metrics
-        self._clock = clock
-        self._saved = saved
-        self._status: Status | None = None
-        self.loop: Loop | None = None
-
-    def publish(self, status: Status) -> None:
-        self._status = status
-        self._metrics.publish(status)
-
-
 @contextmanager
-def _admin(config: Config, board: _Board, workers: Workers) -> Iterator[str]:
-    yield ""
+def _admin(
+    config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers
+) -> Iterator[str]:
+    """The admin server's address, empty if there is to be none."""
+    if config.admin is None:
+        yield ""
+        return
+    server = AdminServer(
+        config.admin.host,
+        config.admin.port,
+        health=health,
+        ready=board.ready,
+        metrics=metrics.render,
+        status=board.status,
+    )
+    server.start(workers.daemon)
+    try:
+        yield server.address
+    finally:
+        server.stop()

@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 
 from cdc.config import Config
-from cdc.connector import AnySinkConnector, EnvelopeName, SinkConfig, SinkContext, SourceContext
+from cdc.connector import EnvelopeName, SinkContext, SourceContext
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
 from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
@@ -52,21 +52,13 @@ class CheckedSource:
         self._source.close()
 
 
-def envelope_of(sink: SinkConfig, connector: AnySinkConnector, config: Config) -> EnvelopeName | None:
-    """The envelope of a sink: its own, the pipeline's, or what its kind usually has. None: it takes no Avro."""
-    if connector.envelope is None:
-        return None
-    own = sink.schema_.envelope if sink.schema_ is not None else None
-    return own or config.schema_.envelope or connector.envelope
-
-
 def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSource:
     settings, connector = config.source_with_connector()
     context = SourceContext(config.pipeline, clock, settings.readers, count_call)
     need_new_image = [
         sink.name
         for sink, its in config.sinks_with_connectors()
-        if its.needs_new_image or envelope_of(sink, its, config) == "flat"
+        if its.needs_new_image or config.envelope_of(sink) == "flat"
     ]
     return CheckedSource(connector.build(settings, context), need_new_image)
 
@@ -79,9 +71,16 @@ def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:
     return FileDeadLetters(config.dead_letters.path, config.pipeline, read_only=read_only)
 
 
-def sink_context(config: Config, name: str, workers: Workers, clock: Clock, count_call: CountCall) -> SinkContext:
+def sink_context(
+    config: Config, name: str, workers: Workers, clock: Clock, count_call: CountCall
+) -> SinkContext:
     return SinkContext(
-        config.pipeline, config.base, config.source.tables, clock, workers.spawner(f"sink-{name}-io"), count_call
+        config.pipeline,
+        config.base,
+        config.source.tables,
+        clock,
+        workers.spawner(f"sink-{name}-io"),
+        count_call,
     )
 
 
@@ -91,7 +90,7 @@ def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: Count
     registry = FilesRegistry(config.schema_.registry.path)
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
-        envelope = envelope_of(sink, connector, config)
+        envelope = config.envelope_of(sink)
         if envelope is not None and envelope not in encoders:
             release = importlib.metadata.version("dynamodb-cdc")
             encoder = DocumentEncoder(registry, envelope, pipeline=config.pipeline, release=release)

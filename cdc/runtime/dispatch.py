@@ -2,15 +2,16 @@
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cdc.core import messages as m
 from cdc.errors import CdcError, ErrorKind, SinkError
 from cdc.model import RETENTION_SECONDS, Batch, Durability, EncodedBatch, Reject
 from cdc.observe.log import emit_notice
-from cdc.observe.metrics import Metrics
+from cdc.observe.metrics import Metrics, Stage
 from cdc.ports import Clock, DeadLetter, DeadLetters, Encoder, Lease, Sink, Source, StateStore
 from cdc.runtime.workers import Workers
 
@@ -97,32 +98,39 @@ class Dispatcher:
 
         executor.submit(guarded)
 
+    @contextmanager
+    def _timed(self, stage: Stage) -> Iterator[None]:
+        began = self._ports.clock.now().monotonic
+        yield
+        self._ports.metrics.stage(stage).observe(self._ports.clock.now().monotonic - began)
+
     # The source
 
     def _source(self, command: m.ResolveStreams | m.ListShards | m.OpenIterator | m.Read) -> None:
         source, put = self._ports.source, self._inbox.put
-        with self._ports.metrics.stage("read"):
-            match command:
-                case m.ResolveStreams():
-                    try:
-                        put(m.StreamsResolved(source.streams()))
-                    except CdcError as error:
-                        put(m.StreamsFailed(error))
-                case m.ListShards(stream, parent):
-                    try:
-                        put(m.ShardsListed(stream.arn, parent, source.shards(stream, parent=parent)))
-                    except CdcError as error:
-                        put(m.ListingFailed(stream.arn, parent, error))
-                case m.OpenIterator(reader, position, latest):
-                    try:
-                        put(m.IteratorOpened(reader, source.iterator(reader.shard, position, latest=latest)))
-                    except CdcError as error:
-                        put(m.ReadFailed(reader, error))
-                case m.Read(reader, iterator):
-                    try:
-                        put(m.PageRead(reader, source.read(reader.shard, iterator)))
-                    except CdcError as error:
-                        put(m.ReadFailed(reader, error))
+        match command:
+            case m.ResolveStreams():
+                try:
+                    put(m.StreamsResolved(source.streams()))
+                except CdcError as error:
+                    put(m.StreamsFailed(error))
+            case m.ListShards(stream, parent):
+                try:
+                    put(m.ShardsListed(stream.arn, parent, source.shards(stream, parent=parent)))
+                except CdcError as error:
+                    put(m.ListingFailed(stream.arn, parent, error))
+            case m.OpenIterator(reader, position, latest):
+                try:
+                    put(m.IteratorOpened(reader, source.iterator(reader.shard, position, latest=latest)))
+                except CdcError as error:
+                    put(m.ReadFailed(reader, error))
+            case m.Read(reader, iterator):
+                try:
+                    with self._timed("read"):
+                        page = source.read(reader.shard, iterator)
+                    put(m.PageRead(reader, page))
+                except CdcError as error:
+                    put(m.ReadFailed(reader, error))
 
     # The sinks
 
@@ -157,14 +165,14 @@ class Dispatcher:
         outlet.sink.flush(deadline=deadline).add_done_callback(flushed)
 
     def _write(self, command: m.Write, outlet: Outlet) -> None:
-        batch, clock, metrics = command.batch, self._ports.clock, self._ports.metrics
+        batch = command.batch
         try:
-            if clock.now().wall - batch.read_at > RETENTION_SECONDS:
+            if self._ports.clock.now().wall - batch.read_at > RETENTION_SECONDS:
                 raise SinkError(ErrorKind.UNAVAILABLE, "a batch waited for a day: it is read again")
             if outlet.encoder is None:
                 encoded = EncodedBatch(batch)
             else:
-                with metrics.stage("encode"):
+                with self._timed("encode"):
                     encoded = outlet.encoder.encode(batch)
         except CdcError as error:
             self._inbox.put(m.WriteFailed(command.sink, batch.shard, command.id, error))
@@ -177,7 +185,9 @@ class Dispatcher:
     def _write_letters(self, command: m.WriteLetters) -> None:
         sink, shard = command.sink, command.shard
         try:
-            self._ports.dead_letters.write([_letter(self._ports, command, reject) for reject in command.rejects])
+            self._ports.dead_letters.write(
+                [_letter(self._ports, command, reject) for reject in command.rejects]
+            )
         except CdcError as error:
             self._inbox.put(m.LettersFailed(sink, shard, command.id, error))
         else:
@@ -186,7 +196,7 @@ class Dispatcher:
 
     def _save(self, command: m.Save) -> None:
         try:
-            with self._ports.metrics.stage("save"):
+            with self._timed("save"):
                 self._ports.state.save(self._ports.lease, command.change)
         except CdcError as error:
             self._inbox.put(m.SaveFailed(command.change, error))
@@ -211,7 +221,7 @@ class _Answers:
     def accepted(self, future: "Future[None]") -> None:
         # A failure is told once, by `durable`, which fails likewise.
         if future.exception() is None:
-            self._ports.metrics.observe("accept", self._ports.clock.now().monotonic - self._began)
+            self._ports.metrics.stage("accept").observe(self._ports.clock.now().monotonic - self._began)
             self._inbox.put(m.Accepted(self._sink, self._shard, self._id))
 
     def durable(self, future: "Future[Durability]") -> None:
@@ -222,7 +232,7 @@ class _Answers:
             self._inbox.put(Crashed(error))
         else:
             metrics = self._ports.metrics
-            metrics.observe("durable", self._ports.clock.now().monotonic - self._began)
+            metrics.stage("durable").observe(self._ports.clock.now().monotonic - self._began)
             for op, count in self._ops.items():
                 metrics.changes(self._table, self._sink, op, count)
             rejects = (*self._unencodable, *future.result().rejects)

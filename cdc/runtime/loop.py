@@ -3,16 +3,17 @@
 import queue
 from collections.abc import Callable
 
+import structlog
+
 from cdc.core.engine import Engine
 from cdc.core.messages import Command, Started, Stop, Tick
 from cdc.core.status import Status, status
 from cdc.errors import CdcError, ErrorKind
-from cdc.observe.log import get_logger
 from cdc.ports import Clock
 from cdc.runtime.dispatch import Crashed, Dispatcher, Inbox
 
 _PUBLISH_SECONDS = 1.0
-_log = get_logger(__name__)
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Loop:
@@ -21,7 +22,7 @@ class Loop:
     Beside the events it renews the lease and publishes the status, both by time.
     """
 
-    def __init__(  # noqa: PLR0913 - the loop is where everything meets
+    def __init__(
         self,
         engine: Engine,
         dispatcher: Dispatcher,
@@ -30,6 +31,7 @@ class Loop:
         *,
         lease_seconds: float,
         admin: str,
+        turned: Callable[[], None],
         publish: Callable[[Status], None],
     ) -> None:
         self._engine = engine
@@ -39,9 +41,8 @@ class Loop:
         self._lease_seconds = lease_seconds
         self._admin = admin
         self._publish = publish
+        self._turned = turned
         now = clock.now().monotonic
-        self.turned = now
-        """Monotonic time of the last turn: a loop that does not turn is not healthy."""
         self._renewed = now
         self._renew_due = now
         self._publish_due = now
@@ -63,7 +64,7 @@ class Loop:
         if isinstance(event, Crashed):
             raise event.error
         now = self._clock.now()
-        self.turned = now.monotonic
+        self._turned()
         return self._do(self._engine.handle(event, now))
 
     def _do(self, commands: list[Command]) -> Stop | None:

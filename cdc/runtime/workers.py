@@ -24,6 +24,12 @@ class Workers:
         """What a connector makes its own threads with."""
         return lambda most: self.pool(name, most)
 
+    def daemon(self, target: Callable[[], None], /, *, name: str) -> threading.Thread:
+        """Starts a thread that does not keep the process from ending; whoever asks for it ends it."""
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        return thread
+
     def close(self, seconds: float) -> list[str]:
         """Lets running work end, drops what has not begun, and returns the names of threads that did not end in time:
         they hang in a call to the outside. The interpreter would wait for them at its own end, so whoever gets names

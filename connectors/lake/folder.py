@@ -47,12 +47,8 @@ class LakeFolder:
         for path in (table, folder.parent, folder):
             self._make_folder(path)
         self._disk.rename(self.in_progress(name), folder / name)
-        for path in (
-            folder,
-            folder.parent,
-            table,
-            self.root,
-        ):  # also those made by somebody who died before this
+        # Also folders that somebody made who died before this.
+        for path in (folder, folder.parent, table, self.root):
             self._disk.sync_folder(path)
 
     def discard(self, name: str) -> None:

@@ -16,18 +16,60 @@ from tests.unit.config.parts import CONNECTORS, RIGHT
 
 SECRET = "hunter2-hunter2"
 KEYS = [
-    *("version", "pipeline", "source", "sinks", "schema", "state", "dead_letters", "admin", "transforms", "<<"),
-    *("type", "tables", "name", "topic", "format", "compress", "password", "limits", "per_second", "properties"),
+    *(
+        "version",
+        "pipeline",
+        "source",
+        "sinks",
+        "schema",
+        "state",
+        "dead_letters",
+        "admin",
+        "transforms",
+        "<<",
+    ),
+    *(
+        "type",
+        "tables",
+        "name",
+        "topic",
+        "format",
+        "compress",
+        "password",
+        "limits",
+        "per_second",
+        "properties",
+    ),
     *("mode", "envelope", "registry", "path", "checkpoint_seconds", "lease_seconds", "host", "port"),
 ]
-WORDS = ["river", "bus", "null", "broken", "document", "typed", "files", "glue", "sqlite", "flat", "avro", "s3", "one"]
+WORDS = [
+    "river",
+    "bus",
+    "null",
+    "broken",
+    "document",
+    "typed",
+    "files",
+    "glue",
+    "sqlite",
+    "flat",
+    "avro",
+    "s3",
+    "one",
+]
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([*WORDS, "${S}", "${S", "$$"])
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([*WORDS, "${S}", "${S", "$$"])
 )
 values = st.recursive(
     scalars,
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5)
     ),
     max_leaves=12,
 )
@@ -74,7 +116,9 @@ def places(data: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 @given(choose=st.data(), value=values)
 def test_a_file_with_something_else_in_one_place(file: Path, choose: st.DataObject, value: Any) -> None:
-    data = yaml.safe_load(RIGHT + "    limits: {per_second: 3}\nschema: {registry: {path: x}}\nadmin: {port: 1}\n")
+    data = yaml.safe_load(
+        RIGHT + "    limits: {per_second: 3}\nschema: {registry: {path: x}}\nadmin: {port: 1}\n"
+    )
     *parents, last = choose.draw(st.sampled_from([place for place in places(data) if place]))
     at = data
     for parent in parents:

@@ -97,6 +97,17 @@ def test_a_file_that_is_but_the_beginning_of_a_line(file: Path, dead_letters: Fi
     assert list(dead_letters.read()) == [large]
 
 
+def test_what_a_failed_write_could_not_take_back_is_gone_with_the_next(
+    file: Path, dead_letters: FileDeadLetters
+) -> None:
+    first, second = letters(2)
+    dead_letters.write([first])
+    with file.open("ab") as left:
+        left.write(_encode(second)[:-9])
+    dead_letters.write([second])
+    assert list(dead_letters.read()) == [first, second]
+
+
 @contextmanager
 def no_larger_file(size: int) -> Iterator[None]:
     """The operating system takes a part of a write and refuses the rest (setrlimit(2), RLIMIT_FSIZE)."""

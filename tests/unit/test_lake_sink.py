@@ -1,5 +1,6 @@
 import errno
 import resource
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -285,6 +286,35 @@ def test_a_flush_out_of_time_fails_and_loses_nothing(tmp_path: Path) -> None:
     assert not receipt.durable.done()
     sink.flush(deadline=1).result(0)
     assert receipt.durable.done()
+
+
+def test_a_lake_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    shard = Table().shard()
+    sink = opened(tmp_path, shard)
+    lost = encode(one(shard))
+    sink.write(lost)
+    shutil.rmtree(tmp_path / "lake")
+    assert isinstance(sink.flush(deadline=10).exception(0), SinkError)
+    assert not (tmp_path / "lake").exists()
+    receipt = sink.write(lost)
+    sink.flush(deadline=10).result(0)
+    receipt.durable.result(0)
+    assert len(visible_files(tmp_path / "lake")) == 1
+    sink.close(deadline=10)
+
+
+def test_a_shard_that_is_claimed_again_may_begin_anywhere(tmp_path: Path) -> None:
+    shard = Table().shard()
+    disk = FailingDisk()
+    sink = opened(tmp_path, shard, disk=disk)
+    disk.fail(errno.EIO)
+    sink.write(encode(one(shard)))
+    later = encode(one(shard))
+    assert isinstance(sink.write(later).accepted.exception(0), SinkError)
+    sink.open()
+    sink.claim([shard.key])
+    assert sink.write(later).accepted.exception(0) is None
+    sink.close(deadline=10)
 
 
 def test_a_claim_removes_what_a_dead_writer_left_and_nothing_else(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_process_on_another_host_cannot_be_judged() -> None:
 
 def test_a_name_with_blanks_and_parentheses_does_not_hide_the_start(tmp_path: Path) -> None:
     """proc(5): the second field of `stat` is the name, as it is."""
-    program = tmp_path / "a) S 1 2"
+    program = tmp_path / "a) Z 1"
     program.symlink_to("/bin/cat")
     with subprocess.Popen([program], stdin=subprocess.PIPE) as odd:
         owner = owner_of(odd.pid)

@@ -1,0 +1,100 @@
+"""What somebody has to look at, the worst first: the same list in the JSON and on top of the page."""
+
+from collections.abc import Iterable, Iterator
+
+from cdc.observe.document import AlarmReport, GapReport, ShardReport, SinkReport, SourceReport
+from cdc.observe.plain import duration
+
+HEADROOM_ERROR_SECONDS = 4 * 3600.0
+"""So little is left that the one who is woken up has to begin now."""
+HEADROOM_WARNING_SECONDS = 12 * 3600.0
+"""Half of the retention time is gone."""
+
+_CATCH_UP = "find out what slows this sink down: its changes expire 24 hours after they were made"
+
+
+def alarms(
+    *,
+    running: bool,
+    source: SourceReport,
+    sinks: Iterable[SinkReport],
+    shards: Iterable[ShardReport],
+    gaps: Iterable[GapReport],
+) -> tuple[AlarmReport, ...]:
+    """Errors first; within them in the order: shards, sinks, source."""
+    found = [*_shards(shards, gaps), *_sinks(sinks, running=running), *_source(source, running=running)]
+    return tuple(sorted(found, key=lambda alarm: alarm.severity != "error"))
+
+
+def _shards(shards: Iterable[ShardReport], gaps: Iterable[GapReport]) -> Iterator[AlarmReport]:
+    halted = set()
+    for shard in shards:
+        if shard.state == "halted":
+            halted.add((shard.sink, shard.stream, shard.shard))
+            what = "changes expired before they were delivered" if shard.gap else "halted"
+            yield AlarmReport(
+                severity="error",
+                about=f"sink {shard.sink}, table {shard.table}, {shard.shard}",
+                message=f"{what}: {shard.waits_for}" if shard.waits_for else what,
+                remedy=shard.remedy,
+            )
+    for gap in gaps:
+        if not gap.decision and (gap.sink, gap.stream, gap.shard) not in halted:
+            yield AlarmReport(
+                severity="error",
+                about=f"sink {gap.sink}, table {gap.table}, {gap.shard}",
+                message=f"changes expired before they were delivered: {gap.reason}",
+                remedy="decide with `cdc positions reset`",
+            )
+
+
+def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmReport]:
+    for sink in sinks:
+        if sink.state == "not configured":
+            continue
+        if running and sink.state != "up" and (sink.error or sink.state == "down"):
+            yield AlarmReport(
+                severity="error",
+                about=f"sink {sink.name}",
+                message=f"is {sink.state}: {sink.error}" if sink.error else f"is {sink.state}",
+                remedy=sink.remedy,
+            )
+        for table in sink.tables:
+            left = table.retention_headroom_seconds
+            if left is not None and left < HEADROOM_WARNING_SECONDS:
+                yield AlarmReport(
+                    severity="error" if left < HEADROOM_ERROR_SECONDS else "warning",
+                    about=f"sink {sink.name}, table {table.table}",
+                    message=f"undelivered changes expire in {duration(left)}"
+                    if left > 0
+                    else "undelivered changes may have expired",
+                    remedy=_CATCH_UP if running else "start the pipeline: `cdc run`",
+                )
+        if sink.dead_letters or sink.dead_letters_written:
+            number = max(sink.dead_letters or 0, sink.dead_letters_written)
+            yield AlarmReport(
+                severity="warning",
+                about=f"sink {sink.name}",
+                message=f"{number} dead letter{'' if number == 1 else 's'}",
+                remedy="look at the reasons in the folder of `dead_letters.path`, and mend the cause",
+            )
+
+
+def _source(source: SourceReport, *, running: bool) -> Iterator[AlarmReport]:
+    if not running:
+        yield AlarmReport(
+            severity="warning",
+            about="pipeline",
+            message="is not running: what is shown is what was saved",
+            remedy="start it: `cdc run`",
+        )
+        return
+    if source.error:
+        yield AlarmReport(severity="error", about="source", message=source.error, remedy="")
+    for table in source.missing:
+        yield AlarmReport(
+            severity="warning",
+            about=f"table {table}",
+            message="its shards have not been listed yet",
+            remedy="" if source.error else "wait a minute, then look at the log",
+        )

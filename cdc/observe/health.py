@@ -1,0 +1,63 @@
+"""Whether the process lives (`/health`) and whether it does its work (`/ready`)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cdc.core.status import Status
+from cdc.observe.metrics import is_open
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """An answer: `ok`, or the reasons why not."""
+
+    ok: bool
+    reasons: tuple[str, ...] = ()
+
+
+class LoopHealth:
+    """Healthy while the engine's loop turns. `turned` is called by the loop, the rest by any thread.
+
+    Args:
+        monotonic: seconds.
+        within_seconds: how long one turn may take. Longer than the slowest thing that a turn does by itself.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, within_seconds: float = 30.0) -> None:
+        self._monotonic = monotonic
+        self._within = within_seconds
+        self._turned_at = monotonic()
+
+    def turned(self) -> None:
+        self._turned_at = self._monotonic()
+
+    def __call__(self) -> Health:
+        ago = self._monotonic() - self._turned_at
+        if ago <= self._within:
+            return Health(ok=True)
+        return Health(ok=False, reasons=(f"the engine has not turned for {ago:.0f} s",))
+
+
+def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[str]) -> Health:
+    """Ready: every configured table's shards are listed, the source answers, and every configured sink is open.
+
+    Args:
+        status: the newest one; None before the first.
+        tables: as configured.
+        sinks: their names, as configured.
+    """
+    if status is None:
+        return Health(ok=False, reasons=("starting",))
+    known = {sink.name: sink for sink in status.sinks}
+    reasons = [
+        f"table {table}: its shards are not listed yet" for table in tables if table not in status.tables
+    ]
+    if status.source_error:
+        reasons.append(f"source: {status.source_error}")
+    for name in sinks:
+        sink = known.get(name)
+        if sink is None:
+            reasons.append(f"sink {name} is not there yet")
+        elif not is_open(sink):
+            reasons.append(f"sink {name} is {sink.state}" + (f": {sink.error}" if sink.error else ""))
+    return Health(ok=not reasons, reasons=tuple(reasons))
