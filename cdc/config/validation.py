@@ -71,7 +71,9 @@ def _add(
             problems.not_in_this_version(loc, what)
             return
         keys = _keys(model, detail["loc"][:-1])
-        text = f"unknown key{did_you_mean(str(loc[-1]), keys)}; allowed: {listed(keys)}"
+        section = value_at(document.data, loc[:-1])
+        unused = [key for key in keys if not (isinstance(section, Mapping) and key in section)]
+        text = f"unknown key{did_you_mean(str(loc[-1]), unused)}; allowed: {listed(keys)}"
         problems.add(loc, text, about_keys=True)
         return
     inside = loc
