@@ -79,9 +79,10 @@ def test_secrets(folder: Folder) -> None:
             "    properties:\n      a.b: []\n",
             '10: sinks[0].properties["a.b"]: should be text, and is a list',
         ),
+        ("stat: {}\n", "9: stat: unknown key; did you mean state?; allowed: version, pipeline"),
         (
             "sink: []\n",
-            "9: sink: unknown key; did you mean sinks?; allowed: version, pipeline, source, schema, sinks",
+            "9: sink: unknown key; allowed: version, pipeline, source, schema, sinks",
         ),
         (
             "schema: {envelope: flot}\n",
