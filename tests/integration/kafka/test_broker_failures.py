@@ -13,10 +13,10 @@ from cdc.model import Batch, Reject
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
-from tests.services.kafka import KafkaBroker
 from tests.contract.kafka.engine import deliver, in_order, number_of_changes, versions
 from tests.contract.kafka.pages import LARGE, Properties, kafka_sink, pages
 from tests.contract.kafka.reader import read_topic
+from tests.services.kafka import KafkaBroker
 
 pytestmark = pytest.mark.integration
 
