@@ -105,7 +105,7 @@ def _delivered_until(lane: Lane) -> float:
     for given in lane.tracker.open:
         if given.first_created is not None:
             return given.first_created
-    known = [lane.since]
+    known = [lane.since.wall]
     if lane.tracker.durable_created is not None:
         known.append(lane.tracker.durable_created)
     if lane.evidence.through is not None:
