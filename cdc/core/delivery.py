@@ -59,6 +59,7 @@ class Delivery:
     def offer(self, entry: ShardEntry, batch: Batch, only: Collection[str] = ()) -> None:
         """Gives a page to every lane that stands within it and can take it; to these sinks `only`, if there are any."""
         now = self._world.now
+        farthest = max(lane.place.order for lane in entry.lanes.values())
         for lane in entry.lanes.values():
             place = lane.place
             if lane.state is not LaneState.FLOWING or place.order < batch.start.order:
@@ -68,7 +69,8 @@ class Delivery:
             if place.order < batch.end.order:
                 if self._world.ready(lane):
                     self._give(lane, batch)
-            elif place.order == batch.end.order and not batch.changes:
+            elif place.order == batch.end.order == farthest and not batch.changes:
+                # Farther on there is nothing: another sink would be there.
                 durable = lane.tracker.clear
                 lane.evidence.empty_page(
                     now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
@@ -260,7 +262,6 @@ class Delivery:
         sink = self._world.sinks[event.sink]
         sink.openings += 1
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
-        sink.progress_at = self._world.now.monotonic
         self._world.notice("info", "sink-open", sink=sink.name)
         if sink.batches:
             # Lanes that still have batches here from before are claimed once those are answered for.

@@ -20,6 +20,7 @@ from cdc.model import Batch, Place, Position, ShardKey, after, end_of_shard
 
 _FIRST_POLL_SECONDS = 0.1
 """After the first empty page; doubles up to `idle_poll_seconds`."""
+_STARVED_SECONDS = 1.0
 _CATCH_UP_SHARE = 3
 """After so many calls of the head in a row the catch-up has its turn, if only one of the two may call."""
 
@@ -55,6 +56,8 @@ class ShardReaders:
     readers: list[Reader] = field(default_factory=list)
     numbered: int = 0
     head_in_a_row: int = 0
+    head_due: float = 0.0
+    """Until then the head is left alone, where one iterator has to do for all."""
 
 
 class Reading:
@@ -186,6 +189,9 @@ class Reading:
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
+            elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].starved:
+                # It is called once there is room; should that take long, it looks for itself.
+                world.due.at(("shard", *entry.key), world.now.monotonic + _STARVED_SECONDS)
             elif (
                 lane.state is LaneState.FLOWING
                 and world.sinks[lane.sink].is_open
@@ -217,9 +223,14 @@ class Reading:
         if reader is None:
             return head
         over = reader.pages >= _CATCH_UP_SHARE
+        now = self._world.now.monotonic
         if reader.at.order == head.order:
-            return low if over or reader.empty_pages else head
-        return low if reader.at.order == low.order and not over else head
+            if not over and not reader.empty_pages:
+                return head
+            idle = self._world.settings.idle_poll_seconds if reader.empty_pages else 0.0
+            readers.head_due = now + idle
+            return low
+        return low if reader.at.order == low.order and not (over and now >= readers.head_due) else head
 
     def _reader_at(
         self, readers: ShardReaders, shard: ShardKey, target: Position, places: Sequence[Position]

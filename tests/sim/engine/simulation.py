@@ -86,6 +86,8 @@ class Simulation:
             Destination(f"sink{index}", keeps, refuses)
             for index, (keeps, refuses) in enumerate(zip(profile.keeps, profile.refuses, strict=True))
         ]
+        for destination in self.destinations:
+            destination.counts = self._counts(destination.name)
         self.letters: dict[str, set[int]] = {d.name: set() for d in self.destinations}
         self.state = MemoryState()
         self.incarnation = 0
@@ -373,6 +375,9 @@ class Simulation:
         if self.profile.settings.start == "latest":
             return written_at > begun + 12.0
         return written_at > begun - self.profile.shape.retention
+
+    def _counts(self, sink: str) -> Callable[[int], bool]:
+        return lambda sequence: self.owes(sink, self.stream.records[sequence].written_at)
 
     # What has to hold in the end
 
