@@ -30,8 +30,9 @@ from cdc.errors import CdcError
 from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
 from cdc.ports import SavedCursor
 
-_EVIDENCE_SECONDS = 600.0
-"""So often is saved how far an idle shard is known to be read: after a restart it must not look like one left alone."""
+_EVIDENCE_SHARE = 144
+"""So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
+like one that nobody read."""
 
 
 class Delivery:
@@ -75,10 +76,8 @@ class Delivery:
                 lane.evidence.empty_page(
                     now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
                 )
-                if (
-                    lane.evidence.through is not None
-                    and now.monotonic - lane.evidence.saved_at >= _EVIDENCE_SECONDS
-                ):
+                often = self._world.settings.retention_seconds / _EVIDENCE_SHARE
+                if lane.evidence.through is not None and now.monotonic - lane.evidence.saved_at >= often:
                     lane.evidence.saved_at = now.monotonic
                     self._saving.dirty(lane)
 

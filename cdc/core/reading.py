@@ -72,12 +72,14 @@ class Reading:
         world = self._world
         if world.stopping:
             return
-        ready, waits = self._candidates(entry)
+        ready, waits, wake = self._candidates(entry)
         if not ready:
+            if wake:
+                world.due.at(("shard", *entry.key), min(wake))
             return
         readers = self._shards.setdefault(entry.key, ShardReaders(Budget(world.settings.calls_per_shard)))
         now = world.now.monotonic
-        wake = [wait for _, wait in waits]
+        wake.extend(wait for _, wait in waits)
         places = [lane.place for lane in ready] + [lane.place for lane, _ in waits]
         for target in self._targets(places, readers):
             if any(lane.place.order == target.order for lane, _ in waits):
@@ -182,16 +184,19 @@ class Reading:
         shard = self._shards.get(key)
         return len(shard.readers) if shard else 0
 
-    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]]]:
-        """The lanes that can take a batch, and those that soon may: with the time until which they are waited for."""
+    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]], list[float]]:
+        """The lanes that can take a batch; those that soon may, with the time until which they are waited for; and when
+        to look again at others."""
         world = self._world
-        ready, waits = [], []
+        ready: list[Lane] = []
+        waits: list[tuple[Lane, float]] = []
+        wake: list[float] = []
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
             elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].starved:
                 # It is called once there is room; should that take long, it looks for itself.
-                world.due.at(("shard", *entry.key), world.now.monotonic + _STARVED_SECONDS)
+                wake.append(world.now.monotonic + _STARVED_SECONDS)
             elif (
                 lane.state is LaneState.FLOWING
                 and world.sinks[lane.sink].is_open
@@ -202,7 +207,7 @@ class Reading:
                     until = unaccepted.given_at + world.settings.grace_seconds
                     if until > world.now.monotonic:
                         waits.append((lane, until))
-        return ready, waits
+        return ready, waits, wake
 
     def _targets(self, places: Sequence[Position], readers: ShardReaders) -> Iterator[Position]:
         head = places_head(places)

@@ -26,7 +26,7 @@ Later = Callable[[float, Callable[[], None]], None]
 """After so many seconds of virtual time."""
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - it is no error of this program's
     """The engine broke a promise."""
 
 
@@ -38,7 +38,7 @@ class Destination:
     keeps_positions: bool
     refuses: int = 0
     """Every change whose number this divides is refused for ever; 0: none."""
-    counts: Callable[[int], bool] = lambda sequence: True
+    counts: Callable[[int], bool] = field(default=lambda _: True)
     """Whether this sink is owed the change: what `latest` passes over may come later, after a crash."""
     applied: dict[ShardKey, Position] = field(default_factory=dict)
     durable: set[int] = field(default_factory=set)
