@@ -1,10 +1,10 @@
 """The keys of `source:` for `type: dynamodb-streams`."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from cdc.connector import SourceConfig
 

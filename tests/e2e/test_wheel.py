@@ -42,7 +42,9 @@ def test_it_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     venv.create(home, with_pip=True)
     site = next((home / "lib").glob("python3*")) / "site-packages"
     # The dependencies are those of this run; the package itself must come from the wheel.
-    (site / "dependencies.pth").write_text("".join(f"{path}\n" for path in sys.path if "site-packages" in path))
+    (site / "dependencies.pth").write_text(
+        "".join(f"{path}\n" for path in sys.path if "site-packages" in path)
+    )
     python = home / "bin" / "python"
     subprocess.run(
         [python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", wheel], check=True
