@@ -312,7 +312,7 @@ class KafkaSink:
         return not self._in_library()
 
     def _recover(self) -> None:
-        """Librdkafka has nothing any more. Decides about each batch, in order, and goes on."""
+        """librdkafka has nothing any more. Decides about each batch, in order, and goes on."""
         flights = [flight for flight in (*self._sent, *self._waiting) if not flight.handed_back]
         explained = any(flight.suspect or flight.cause or flight.refused for flight in flights)
         again: deque[Flight] = deque()
@@ -397,7 +397,7 @@ class KafkaSink:
                     done.set_result(None)
                 else:
                     done.set_exception(failure)
-            elif monotonic() >= deadline or (self._close_at is not None and not self._sent and not self._waiting):
+            elif monotonic() >= deadline or self._close_at is not None and not self._sent and not self._waiting:
                 done.set_exception(SinkError(ErrorKind.UNAVAILABLE, f"sink {self.name}: not flushed in time"))
             else:
                 open_ones.append(flush)
