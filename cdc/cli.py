@@ -62,13 +62,14 @@ class To(StrEnum):
 
 def main() -> NoReturn:
     """The command `cdc`."""
+    from cdc.observe.crash import crash_report, install_crash_hooks
+
+    install_crash_hooks()
     try:
         app()
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last one to see it: printed without what could be secret
-        from cdc.observe.crash import crash_report
-
         sys.stderr.write(crash_report(error))
         _leave(1)
     _leave(0)

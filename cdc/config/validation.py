@@ -93,16 +93,14 @@ def _text(detail: ErrorDetails, value: object, choices: list[object], document: 
         return document.problems.without_environment(str(detail.get("ctx", {}).get("error", detail["msg"])))
     if choices:
         given = ""
-        if isinstance(value, str) and value not in document.problems.environment.values():
-            given = f"not {shown(value)}{did_you_mean(value, map(str, choices))}; "
+        words = [choice for choice in choices if isinstance(choice, str)]
+        if words and isinstance(value, str) and value not in document.problems.environment.values():
+            given = f"not {shown(value)}{did_you_mean(value, words)}; "
         return f"{given}allowed: {listed(choices)}"
     if kind in _EXPECTED:
         hint = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
         return f"should be {_EXPECTED[kind]}, and is {_kind_of(value)}{hint}"
-    message = detail["msg"]
-    return (
-        message[:1].lower() + message[1:].removeprefix("nput ") if message.startswith("Input ") else message
-    )
+    return detail["msg"].removeprefix("Input ")
 
 
 def _kind_of(value: object) -> str:

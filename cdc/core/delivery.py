@@ -11,6 +11,7 @@ from cdc.core.messages import (
     Claimed,
     ClaimFailed,
     Durable,
+    Flushed,
     FlushSink,
     LettersFailed,
     LettersWritten,
@@ -173,17 +174,18 @@ class Delivery:
         sink = world.sinks[event.sink]
         first = not given.failed
         self._accept(given, sink)
-        sink.batches -= 1
+        self._answered(lane, sink)
         sink.redelivered += given.changes
         lane.tracker.fail(given)
         lane.evidence.records()
-        self.touch(event.shard)
         rule = policy.rule(policy.SINK, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
             world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
             return
         lane.move(LaneEvent.HANDED_BACK)
         if rule.action is policy.Action.HALT_SHARD:
+            if not first:
+                return  # it came back with the one that is to blame
             self.halt(lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
             self._lose(sink, event.error, rule.remedy)
@@ -198,8 +200,7 @@ class Delivery:
 
     def _finish(self, lane: Lane, given: Given, *, rejects: int) -> None:
         sink = self._world.sinks[lane.sink]
-        sink.batches -= 1
-        self.touch(lane.shard)
+        self._answered(lane, sink)
         if given.failed:
             sink.redelivered += given.changes
         else:
@@ -212,6 +213,7 @@ class Delivery:
             sink.error, sink.failures, sink.remedy = None, 0, ""
             self._touch_all(sink)
         if moved:
+            lane.kept_by_sink = sink.keeps_positions
             sink.progress_at = self._world.now.monotonic
             self._saving.dirty(lane)
             if lane.tracker.durable.place is Place.END:
@@ -222,6 +224,13 @@ class Delivery:
         self._saving.dirty(lane, at_once=True)
         self.touch(lane.shard)
         self._world.notice("info", "shard-finished", sink=lane.sink, shard=lane.shard.shard)
+
+    def _answered(self, lane: Lane, sink: SinkEntry) -> None:
+        sink.batches -= 1
+        self.touch(lane.shard)
+        if sink.state is SinkState.PROBING and sink.batches == 0:
+            # Any lane may have the batch that proves it.
+            self._touch_all(sink)
 
     def _find(self, sink: str, shard: ShardKey, id: int) -> tuple[Lane | None, Given | None]:  # noqa: A002
         lane = self._world.lane(sink, shard)
@@ -241,6 +250,9 @@ class Delivery:
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
         sink.progress_at = self._world.now.monotonic
         self._world.notice("info", "sink-open", sink=sink.name)
+        if sink.batches:
+            # Lanes that still have batches here from before are claimed once those are answered for.
+            self.flush(sink)
         self.claim(sink, self._world.lanes(sink.name))
 
     def open_failed(self, event: SinkFailed) -> None:
@@ -263,6 +275,7 @@ class Delivery:
 
     def claimed(self, event: Claimed) -> None:
         sink = self._world.sinks[event.sink]
+        sink.keeps_positions = event.held is not None
         for shard in event.shards:
             lane = self._world.lane(event.sink, shard)
             if lane is None:
@@ -295,7 +308,8 @@ class Delivery:
                 "restore the destination, or decide with `cdc positions reset`",
             )
             return
-        lane.kept_by_sink = event.held is not None
+        # What was never durable at the sink (an idle shard, one that `latest` passed over) it can't have lost.
+        lane.kept_by_sink = lane.shard in held
         lane.began = lane.began or self._world.now
         lane.tracker.given = lane.tracker.durable = position
         lane.evidence.records()
@@ -360,6 +374,25 @@ class Delivery:
 
     def flush(self, sink: SinkEntry, seconds: float | None = None) -> None:
         """Asks the sink to make durable what it has accepted; one request at a time."""
-        if sink.is_open and not sink.flushing:
+        if sink.flushing:
+            sink.flush_again = True
+        elif sink.is_open:
             sink.flushing = True
             self._world.emit(FlushSink(sink.name, seconds or self._world.settings.stop_seconds))
+
+    def flushed(self, event: Flushed) -> None:
+        sink = self._world.sinks[event.sink]
+        sink.flushing = False
+        again, sink.flush_again = sink.flush_again, False
+        if event.error is not None:
+            self._world.notice("warning", "flush-failed", sink=sink.name, reason=event.error.message)
+            # Where it matters, what could not be flushed fails by its own answers.
+            self._world.later("flush", (sink.name, ""), policy.backoff(1, salt=sink.name))
+        elif again and sink.batches:
+            self.flush(sink)
+
+    def flush_again(self, name: str) -> None:
+        """A flush failed, and nothing else may ever ask for one again."""
+        sink = self._world.sinks[name]
+        if sink.batches:
+            self.flush(sink)

@@ -100,7 +100,7 @@ class Engine:
             case m.WriteFailed():
                 self._delivery.failed(event)
             case m.Flushed():
-                self._flushed(event)
+                self._delivery.flushed(event)
             case m.LettersWritten():
                 self._delivery.letters_written(event)
             case m.LettersFailed():
@@ -118,7 +118,7 @@ class Engine:
 
     def _due(self, key: DueKey) -> None:
         kind, first, second = key
-        if self.world.stopping and kind not in ("save", "finish", "letters"):
+        if self.world.stopping and kind not in ("save", "finish", "flush", "letters"):
             return
         match kind:
             case "shard":
@@ -135,6 +135,8 @@ class Engine:
                 self._saving.save()
             case "letters":
                 self._delivery.retry_letters(int(second))
+            case "flush":
+                self._delivery.flush_again(first)
             case "finish":
                 self._finishing.look()
 
@@ -207,12 +209,6 @@ class Engine:
             self._delivery.end_unread(entry, lane)
         else:
             self._delivery.halt(lane, f"{VANISHED if gone else TRIMMED} ({error.message})", remedy, gap=True)
-
-    def _flushed(self, event: m.Flushed) -> None:
-        sink = self.world.sinks[event.sink]
-        sink.flushing = False
-        if event.error is not None:
-            self.world.notice("warning", "flush-failed", sink=event.sink, reason=event.error.message)
 
     def _settle(self) -> None:
         """What follows on every shard where something moved: claims, children, the next reads."""

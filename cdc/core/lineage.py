@@ -154,6 +154,12 @@ class Lane:
     def place(self) -> Position:
         return self.tracker.given
 
+    @property
+    def through(self) -> float | None:
+        """Epoch seconds: changes from before it are durable here, but for rounding, skew and late publication."""
+        known = [time for time in (self.tracker.durable_created, self.evidence.through) if time is not None]
+        return max(known) if known else None
+
 
 @dataclass(slots=True, eq=False)
 class ShardEntry:

@@ -38,10 +38,15 @@ class Reader:
     due: float = 0.0
     failures: int = 0
     empty_pages: int = 0
+    pages: int = 0
+    """Read since it came to where it reads."""
 
     def go_to(self, position: Position) -> None:
         self.at, self.iterator, self.latest = position, None, False
-        self.due, self.failures, self.empty_pages = 0.0, 0, 0
+        self.empty_pages = self.pages = 0
+        if not self.failures:
+            # What was refused belongs to the shard and not to the place: going elsewhere is no way around it.
+            self.due = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +107,7 @@ class Reading:
         now, page = self._world.now, event.page
         reader.busy = False
         reader.failures = 0
+        reader.pages += 1
         reader.issued = now.monotonic
         start = reader.at
         if reader.latest and start.place is Place.BEGINNING:
@@ -193,11 +199,22 @@ class Reading:
         if low.order == head.order:
             yield head
         elif self._world.settings.readers_per_shard == 1:
-            yield low if readers.head_in_a_row >= _CATCH_UP_SHARE else head
+            yield self._turn(head, low, readers)
         elif readers.head_in_a_row >= _CATCH_UP_SHARE:
             yield from (low, head)
         else:
             yield from (head, low)
+
+    def _turn(self, head: Position, low: Position, readers: ShardReaders) -> Position:
+        """Where the only iterator reads: some pages here, some there. Each change costs a call, and every turn reads
+        something."""
+        reader = readers.readers[0] if readers.readers else None
+        if reader is None:
+            return head
+        over = reader.pages >= _CATCH_UP_SHARE
+        if reader.at.order == head.order:
+            return low if over or reader.empty_pages else head
+        return low if reader.at.order == low.order and not over else head
 
     def _reader_at(
         self, readers: ShardReaders, shard: ShardKey, target: Position, places: Sequence[Position]
@@ -206,8 +223,10 @@ class Reading:
         for reader in readers.readers:
             if reader.at.order == target.order:
                 return reader
-        wanted = {places_head(places).order, min(place.order for place in places)}
-        free = next((r for r in readers.readers if not r.busy and r.at.order not in wanted), None)
+        wanted = [places_head(places).order, min(place.order for place in places)]
+        # One for each place is enough: two that met there are one too many.
+        needed = [next((r for r in readers.readers if r.at.order == order), None) for order in wanted]
+        free = next((r for r in readers.readers if not r.busy and r not in needed), None)
         if free is None and self._world.settings.readers_per_shard == 1:
             free = next((r for r in readers.readers if not r.busy), None)
         if free is not None:

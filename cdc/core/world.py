@@ -91,6 +91,9 @@ class SinkEntry:
     starved: bool = False
     """Its share of the memory is used up: lanes wait until half of it is free again."""
     flushing: bool = False
+    flush_again: bool = False
+    """Something was accepted after the present flush began, and has to be flushed too."""
+    keeps_positions: bool = False
     progress_at: float = 0.0
     """Monotonic: when something last became durable."""
     delivered: int = 0
@@ -112,7 +115,7 @@ class SinkEntry:
         return self.state is SinkState.UP or (self.state is SinkState.PROBING and self.batches == 0)
 
 
-DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "finish"]
+DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "flush", "finish"]
 
 DueKey = tuple[DueKind, str, str]
 """What is due: its kind, and for example the two parts of a shard's key."""

@@ -1,5 +1,7 @@
 """The newest status, for whoever asks: the metrics, `/status`, `/ready`."""
 
+import threading
+
 from cdc.config import Config
 from cdc.core.messages import Stop
 from cdc.core.status import Status
@@ -23,6 +25,7 @@ class Board:
         self._owner = owner
         self._letters = letters
         self._watermarks = Watermarks()
+        self._lock = threading.Lock()
         self._status: Status | None = None
 
     def publish(self, status: Status) -> None:
@@ -43,7 +46,8 @@ class Board:
         facts = facts_of(
             self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status
         )
-        return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
+        with self._lock:
+            return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
 
 
 def facts_of(

@@ -8,50 +8,13 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from cdc.errors import ErrorKind, SinkError
+from connectors.kafka.codes import ABSENT, DENIED
 from connectors.kafka.config import STALL_PROPERTIES, KafkaConfig
 
 LOG = logging.getLogger("connectors.kafka.librdkafka")
 
 BATCH_BYTES = 1_000_000
 """librdkafka's default `batch.size`."""
-
-RECORD_REFUSALS = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_TIMESTAMP,
-    }
-)
-"""What a broker answers about the records themselves: the same ones are refused again, however often they are sent. The
-answer is about a whole batch of records, of which one may be the cause, or only their number."""
-
-SIDE_EFFECTS = frozenset(
-    {
-        KafkaError._PURGE_QUEUE,
-        KafkaError._PURGE_INFLIGHT,
-        KafkaError._INVALID_DIFFERENT_RECORD,
-        KafkaError._FATAL,
-    }
-)
-"""Reports of messages that failed because another one did."""
-
-DENIED = frozenset(
-    {
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-_ABSENT = frozenset(
-    {
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
 
 _SECRET_NAME = re.compile(r"password|secret|token|credential|jaas|\.pem$|oauthbearer\.config")
 _PROPERTY = re.compile(r'property "?([a-z0-9._]+)')
@@ -172,7 +135,7 @@ def sink_error(error: KafkaError, *, topic: str | None, redact: Redaction) -> Si
     message = f"{place}{redact(error.str())} ({error.name()})"
     if code in DENIED:
         return SinkError(ErrorKind.ACCESS_DENIED, message)
-    if code in _ABSENT and topic:
+    if code in ABSENT and topic:
         return SinkError(
             ErrorKind.NOT_FOUND,
             message,

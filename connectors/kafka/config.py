@@ -33,7 +33,16 @@ _PROMISES = {
         "an item's partition must be the one that Java producers choose",
     ),
 }
-_CALLBACKS = {"on_delivery", "error_cb", "logger", "log_cb", "stats_cb", "throttle_cb", "oauth_cb", "partitioner_cb"}
+_CALLBACKS = {
+    "on_delivery",
+    "error_cb",
+    "logger",
+    "log_cb",
+    "stats_cb",
+    "throttle_cb",
+    "oauth_cb",
+    "partitioner_cb",
+}
 
 
 def _property_text(value: Any) -> Any:

@@ -29,6 +29,8 @@ class TableDescription:
     arn: str
     table_id: str
     """Empty where the endpoint has none."""
+    stream_arn: str
+    """Of its newest stream; empty if it never had one."""
     status: str
     key: tuple[KeyAttribute, ...]
 
@@ -71,6 +73,7 @@ class Tables:
             name=name,
             arn=table.get("TableArn", ""),
             table_id=table.get("TableId", ""),
+            stream_arn=table.get("LatestStreamArn", ""),
             status=table["TableStatus"],
             key=tuple(KeyAttribute(one["AttributeName"], types[one["AttributeName"]]) for one in schema),
         )
@@ -199,7 +202,7 @@ def check_source(stream: Stream, replica: TableDescription, *, aws: bool) -> Non
     """
     same_id = bool(replica.table_id) and replica.table_id == stream.table_id
     same_arn = aws and replica.arn == stream.arn.partition("/stream/")[0]
-    if same_id or same_arn:
+    if same_id or same_arn or replica.stream_arn == stream.arn:
         message = f"the replica {replica.name} is the source table itself"
         raise SinkError(
             ErrorKind.CONFIGURATION,
