@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -184,27 +185,31 @@ def status(
     watch: Annotated[bool, typer.Option(help="Again every two seconds, until interrupted.")] = False,
 ) -> None:
     """Positions, lag, retention headroom, gaps and dead letters."""
+    from rich.console import Console
+
     from cdc import config as configuration
     from cdc.observe.document import to_dict
-    from cdc.observe.page import render
+    from cdc.observe.page import render, to_text
     from cdc.runtime.clock import SystemClock
     from cdc.runtime.inspection import current_report
 
     loaded = configuration.load(config)
-    while True:
+
+    def show() -> None:
         report = current_report(loaded, SystemClock())
         if as_json:
             _print_json(to_dict(report))
-        else:
-            from rich.console import Console
-
-            console = Console()
-            if watch and console.is_terminal:
-                console.clear()
-            console.print(render(report))
-        if not watch:
             return
-        time.sleep(2.0)
+        console = Console()
+        if watch and console.is_terminal:
+            console.clear()
+        console.print(render(report)) if console.is_terminal else print(to_text(report))
+
+    show()
+    with suppress(KeyboardInterrupt):
+        while watch:
+            time.sleep(2.0)
+            show()
 
 
 @positions_app.command("show")

@@ -119,7 +119,7 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     line = 0
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
     raise ConfigError(f"{path}:{line}: not text in UTF-8; allowed: UTF-8")

@@ -71,13 +71,14 @@ def _add(
             problems.not_in_this_version(loc, what)
             return
         keys = _keys(model, detail["loc"][:-1])
-        text = f"unknown key{did_you_mean(str(loc[-1]), keys)}; allowed: {listed(keys)}"
+        section = value_at(document.data, loc[:-1])
+        unused = [key for key in keys if not (isinstance(section, Mapping) and key in section)]
+        text = f"unknown key{did_you_mean(str(loc[-1]), unused)}; allowed: {listed(keys)}"
         problems.add(loc, text, about_keys=True)
         return
     inside = loc
-    while (
-        len(inside) > len(prefix) and inside not in problems.lines
-    ):  # a loc may name a member of a union, too
+    # A loc may go on with the member of a union that was tried.
+    while len(inside) > len(prefix) and inside not in problems.lines:
         inside = inside[:-1]
     value = value_at(document.data, inside)
     choices = _choices(_field(model, inside[len(prefix) :]))

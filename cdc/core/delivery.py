@@ -1,6 +1,6 @@
 """From a page to the cursors: giving batches to the sinks, taking their answers, opening and claiming them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cdc.core import policy
@@ -30,6 +30,9 @@ from cdc.errors import CdcError
 from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
 from cdc.ports import SavedCursor
 
+_EVIDENCE_SECONDS = 600.0
+"""So often is saved how far an idle shard is known to be read: after a restart it must not look like one left alone."""
+
 
 class Delivery:
     """The sinks' side of every shard."""
@@ -53,15 +56,14 @@ class Delivery:
 
     # Giving
 
-    def offer(self, entry: ShardEntry, batch: Batch) -> None:
-        """Gives a page to every lane that stands within it and can take it."""
+    def offer(self, entry: ShardEntry, batch: Batch, only: Collection[str] = ()) -> None:
+        """Gives a page to every lane that stands within it and can take it; to these sinks `only`, if there are any."""
         now = self._world.now
         for lane in entry.lanes.values():
             place = lane.place
             if lane.state is not LaneState.FLOWING or place.order < batch.start.order:
                 continue
-            passed_over = batch.start.not_before is not None and place.not_before is None
-            if passed_over and place.place is Place.BEGINNING:
+            if only and lane.sink not in only:
                 continue
             if place.order < batch.end.order:
                 if self._world.ready(lane):
@@ -71,6 +73,12 @@ class Delivery:
                 lane.evidence.empty_page(
                     now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
                 )
+                if (
+                    lane.evidence.through is not None
+                    and now.monotonic - lane.evidence.saved_at >= _EVIDENCE_SECONDS
+                ):
+                    lane.evidence.saved_at = now.monotonic
+                    self._saving.dirty(lane)
 
     def _give(self, lane: Lane, page: Batch) -> None:
         sink = self._world.sinks[lane.sink]
@@ -79,6 +87,7 @@ class Delivery:
             batch = replace(batch, end=replace(batch.end, epoch=lane.epoch))
         self._ids += 1
         lane.evidence.records()
+        lane.wants_latest = False
         given = lane.tracker.give(self._ids, batch, self._world.now.monotonic)
         given.opening = sink.openings
         sink.batches += 1
@@ -220,10 +229,13 @@ class Delivery:
                 self._end(lane)
 
     def _end(self, lane: Lane) -> None:
-        lane.move(LaneEvent.END_DURABLE)
+        self._finished(lane)
         self._saving.dirty(lane, at_once=True)
-        self.touch(lane.shard)
         self._world.notice("info", "shard-finished", sink=lane.sink, shard=lane.shard.shard)
+
+    def _finished(self, lane: Lane) -> None:
+        lane.move(LaneEvent.END_DURABLE)
+        self.touch(lane.shard)
 
     def _answered(self, lane: Lane, sink: SinkEntry) -> None:
         sink.batches -= 1
@@ -313,10 +325,12 @@ class Delivery:
         lane.began = lane.began or self._world.now
         lane.tracker.given = lane.tracker.durable = position
         lane.evidence.records()
-        self._saving.dirty(lane)
+        if not lane.saved or position.order != durable.order:
+            # What is saved already stays as old as it is: the time of it says since when nobody has looked.
+            self._saving.dirty(lane)
         self.touch(lane.shard)
         if position.place is Place.END:
-            self._end(lane)
+            self._finished(lane)
 
     def _descendant_is_held(self, entry: ShardEntry, held: Mapping[ShardKey, Position]) -> bool:
         lineage = self._world.lineages[entry.stream.arn]

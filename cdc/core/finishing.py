@@ -64,6 +64,7 @@ class Finishing:
             if read and not settled and sink.batches:
                 self._delivery.flush(sink, seconds=world.settings.stalled_seconds)
         halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
+        behind = behind or self._discovery.looking
         if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):
             self._quiet_since = None
             self._look_for_a_stall()

@@ -31,8 +31,8 @@ class Reader:
     key: ReaderKey
     at: Position
     iterator: str | None = None
-    latest: bool = False
-    """It began at the newest record: what it passed over is for nobody but lanes that began there too."""
+    latest_for: frozenset[str] = frozenset()
+    """It began at the newest record, for these sinks. What it passed over others may still need."""
     issued: float = 0.0
     busy: bool = False
     due: float = 0.0
@@ -42,7 +42,7 @@ class Reader:
     """Read since it came to where it reads."""
 
     def go_to(self, position: Position) -> None:
-        self.at, self.iterator, self.latest = position, None, False
+        self.at, self.iterator, self.latest_for = position, None, frozenset()
         self.empty_pages = self.pages = 0
         if not self.failures:
             # What was refused belongs to the shard and not to the place: going elsewhere is no way around it.
@@ -98,9 +98,11 @@ class Reading:
             reader.busy = False
             reader.iterator = event.iterator
             reader.issued = self._world.now.monotonic
+            self._resolve(reader)
 
-    def page(self, event: PageRead, entry: ShardEntry) -> Batch | None:
-        """The page as a batch, from where its reader stood up to where it stands now."""
+    def page(self, event: PageRead, entry: ShardEntry) -> tuple[Batch, frozenset[str]] | None:
+        """The page as a batch, from where its reader stood up to where it stands now; and the sinks that alone may have
+        it, if there are such."""
         reader = self._find(event.reader)
         if reader is None:
             return None
@@ -110,8 +112,7 @@ class Reading:
         reader.pages += 1
         reader.issued = now.monotonic
         start = reader.at
-        if reader.latest and start.place is Place.BEGINNING:
-            start = Position(Place.BEGINNING, not_before=now.wall)
+        only = reader.latest_for
         last = page.changes[-1].sequence if page.changes else ""
         if page.next_iterator is None:
             end = end_of_shard(last or start.sequence)
@@ -125,9 +126,11 @@ class Reading:
             reader.due = now.monotonic + min(idle, _FIRST_POLL_SECONDS * 2.0 ** min(reader.empty_pages, 16))
             reader.empty_pages += 1
         reader.at, reader.iterator = end, page.next_iterator
+        if page.changes:
+            reader.latest_for = frozenset()
         if end.place is Place.END:
             self._shards[entry.key].readers.remove(reader)
-        return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body)
+        return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body), only
 
     def failed(self, event: ReadFailed) -> tuple[policy.Rule, Sequence[Lane]] | None:
         """What the policy says about the failure, and the lanes that this reader served."""
@@ -154,9 +157,11 @@ class Reading:
                 if reader.failures > 1
                 else 0.0
             )
-            reader.latest = False
+            reader.latest_for = frozenset()
         elif rule.action is policy.Action.RETRY:
-            reader.latest = reader.latest and reader.iterator is not None
+            if reader.iterator is None:
+                self._resolve(reader)
+                reader.latest_for = frozenset()
             reader.due = world.now.monotonic + policy.backoff(reader.failures, salt=event.reader.shard.shard)
         else:
             self._shards[entry.key].readers.remove(reader)
@@ -244,16 +249,25 @@ class Reading:
         now = world.now.monotonic
         reader.busy = True
         readers.budget.spend(now)
-        alike = not reader.latest or all(lane.place.not_before is not None for lane in lanes)
+        alike = not reader.latest_for or all(lane.sink in reader.latest_for for lane in lanes)
         if reader.iterator is not None and alike and now - reader.issued < world.settings.iterator_seconds:
             world.emit(Read(reader.key, reader.iterator))
             return
-        reader.iterator = None
-        reader.latest = bool(lanes) and all(lane.wants_latest for lane in lanes)
-        for lane in lanes:
-            # Once only: a second iterator at the newest record would pass over what came in between.
-            lane.wants_latest = False
-        world.emit(OpenIterator(reader.key, reader.at, reader.latest))
+        reader.iterator, reader.latest_for = None, frozenset()
+        if all(self._may_begin_at_latest(lane) for lane in lanes):
+            reader.latest_for = frozenset(lane.sink for lane in lanes)
+        world.emit(OpenIterator(reader.key, reader.at, bool(reader.latest_for)))
+
+    def _may_begin_at_latest(self, lane: Lane) -> bool:
+        waited = self._world.now.monotonic - lane.since.monotonic
+        return lane.wants_latest and waited <= self._world.settings.latest_seconds
+
+    def _resolve(self, reader: Reader) -> None:
+        """Once only: a second iterator at the newest record would pass over what came in between."""
+        for sink in reader.latest_for:
+            lane = self._world.lane(sink, reader.key.shard)
+            if lane is not None:
+                lane.wants_latest = False
 
     def _find(self, key: ReaderKey) -> Reader | None:
         shard = self._shards.get(key.shard)

@@ -106,7 +106,7 @@ def _delivered_until(lane: Lane) -> float:
     for given in lane.tracker.open:
         if given.first_created is not None:
             return given.first_created
-    known = [lane.since]
+    known = [lane.since.wall]
     if lane.through is not None:
         known.append(lane.through)
     if lane.evidence.last is not None and lane.tracker.clear:

@@ -9,7 +9,7 @@ from cdc.core.lineage import Lane, LaneState, Lineage, ShardEntry
 from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
 from cdc.errors import CdcError
-from cdc.model import ShardKey
+from cdc.model import RETENTION_SECONDS, ShardKey
 from cdc.ports import Instant, SavedGap
 
 
@@ -38,8 +38,12 @@ class Settings:
     stop_seconds: float = 8.0
     iterator_seconds: float = 14 * 60.0
     """Iterators expire after 15 minutes."""
+    retention_seconds: float = float(RETENTION_SECONDS)
     long_ago_seconds: float = 23 * 3600.0
     """A sink that began longer ago may have had records on a shard that has expired since."""
+    latest_seconds: float = 10.0
+    """An iterator at the newest record may stand for the start so long after it; later, what came in between is read
+    from the oldest record on."""
     latest_slack_seconds: float = 120.0
 
 

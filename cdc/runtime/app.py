@@ -50,18 +50,20 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
     clock = clock or SystemClock()
     metrics = Metrics(config.pipeline)
     workers = Workers()
-    try:
-        with ExitStack() as stack:
-            source = source_of(config, clock, metrics.api_call)
-            stack.callback(source.close)
-            _look_before_the_first_start(config, source)
-            state, lease, saved = stack.enter_context(_owned(config, clock))
-            stop = _run(
-                config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved)
-            )
-    finally:
-        left = workers.close(_CLOSE_SECONDS)
-    return Outcome(stop, left)
+    inbox: Inbox = Inbox()
+    left_behind: list[str] = []
+    with ExitStack() as stack:
+        # First of all: a signal during the start is no different from a later one.
+        stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
+        source = source_of(config, clock, metrics.api_call)
+        stack.callback(source.close)
+        _look_before_the_first_start(config, source)
+        state, lease, saved = stack.enter_context(_owned(config, clock))
+        # Before the lease is released: nothing works on the state any more.
+        stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
+        around = _Surroundings(clock, metrics, workers, inbox, source, state, lease, saved)
+        stop = _run(config, until_caught_up, around)
+    return Outcome(stop, left_behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class _Surroundings:
     clock: Clock
     metrics: Metrics
     workers: Workers
+    inbox: Inbox
     source: Source
     state: StateStore
     lease: Lease
@@ -77,7 +80,7 @@ class _Surroundings:
 
 def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
-    inbox: Inbox = Inbox()
+    inbox = around.inbox
     outlets = outlets_of(config, workers, clock, metrics.api_call)
     metrics.saved_gaps(around.saved.gaps)
     with ExitStack() as stack:
@@ -101,7 +104,6 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
             turned=health.turned,
             publish=board.publish,
         )
-        stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         _log.info("running", pipeline=config.pipeline, sinks=",".join(outlets), admin=address or "none")
         try:
             stop = loop.run()

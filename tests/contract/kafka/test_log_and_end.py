@@ -82,55 +82,48 @@ def test_a_refused_login_is_denied_at_once(cluster: Cluster, tmp_path: Path) -> 
         assert monotonic() - began < 5
 
 
-def native_threads() -> set[str]:
-    return {thread.name for thread in Path("/proc/self/task").iterdir()}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="counts threads, librdkafka's too, as Linux shows them")
-@pytest.mark.parametrize("down", [False, True])
-def test_no_thread_outlives_close(cluster: Cluster, tmp_path: Path, down: bool) -> None:
-    batches = pages(Table().shard(), count=2, changes=10)
-    with SinkRun(kafka_sink(cluster.bootstrap_servers), tmp_path, encode=encode) as run:
-        deliver(run.sink, [batches])  # the cluster has all of its own threads from here on
-    before = native_threads()
-    with SinkRun(kafka_sink(cluster.bootstrap_servers), tmp_path, encode=encode) as run:
-        deliver(run.sink, [batches])
-        assert native_threads() - before
-        if down:
-            cluster.down()
-            run.write_only(batches[1])
-            run.write_only(batches[0])
-        began = monotonic()
-        run.close(deadline=0.5)
-        assert monotonic() - began < 2
-    limit = monotonic() + 2  # the kernel lists a thread for a moment after it was joined
-    while left := native_threads() - before:
-        assert monotonic() < limit, left
-
-
-def test_a_process_ends_soon_with_the_cluster_down() -> None:
-    code = """
-import pathlib, tempfile
+LIFE = """
+import pathlib, sys, time
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
-from tests.contract.kafka.cluster import Cluster
+from tests.contract.kafka.engine import deliver
 from tests.contract.kafka.pages import kafka_sink, pages
-cluster = Cluster()
-run = SinkRun(kafka_sink(cluster.bootstrap_servers), pathlib.Path(tempfile.mkdtemp()), encode=encode)
-run.__enter__()
-batch, = pages(Table().shard(), count=1, changes=10)
-cluster.down()
-run.write_only(batch)
-run.close(deadline=1)
-print("closed")
+
+def threads():
+    return sum(1 for _ in pathlib.Path("/proc/self/task").iterdir()) if sys.platform == "linux" else 1
+
+batches = pages(Table().shard(), count=2, changes=10)
+with SinkRun(kafka_sink(sys.argv[1]), pathlib.Path(sys.argv[2]), encode=encode) as run:
+    deliver(run.sink, [batches])
+    print("delivered", flush=True)
+    if input() == "down":
+        run.write_only(batches[1])
+    began = time.monotonic()
+    run.close(deadline=0.5)
+    assert time.monotonic() - began < 2
+limit = time.monotonic() + 5  # the kernel lists a thread for a moment after it was joined
+while threads() > 1 and time.monotonic() < limit:
+    time.sleep(0.01)
+print(threads(), "thread left")
 """
-    began = monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
-    assert done.stdout == "closed\n", done.stderr
-    assert monotonic() - began < 8
+"""A process of its own: the built-in cluster has threads too."""
+
+
+@pytest.mark.parametrize("state", ["up", "down"])
+def test_no_thread_outlives_close_and_the_process_ends_soon(
+    cluster: Cluster, tmp_path: Path, state: str
+) -> None:
+    command = [sys.executable, "-c", LIFE, cluster.bootstrap_servers, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "delivered\n"
+        if state == "down":
+            cluster.down()
+        began = monotonic()
+        out, _ = process.communicate(f"{state}\n", timeout=30)
+        assert out == "1 thread left\n"
+        assert monotonic() - began < 8
 
 
 def test_flush_answers_with_the_failure(cluster: Cluster, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def profile_of(seed: int) -> Profile:
         max_undurable_batches=rng.choice([2, 5, 1000]),
         grace_seconds=rng.choice([0.05, 0.25]),
         long_ago_seconds=retention * 23 / 24,
+        retention_seconds=retention,
     )
     shape = Shape(
         retention=retention,
@@ -42,8 +43,8 @@ def profile_of(seed: int) -> Profile:
         writing=WRITING,
         closings=rng.randint(2, 8),
         tempers=tuple(_temper(rng) for _ in range(3)),
-        refuses=(0, rng.choice([0, 23]), rng.choice([0, 31])),
-        keeps=(False, True, rng.random() < 0.3),
+        refuses=(rng.choice([0, 23]), 0, rng.choice([0, 31])),
+        keeps=(False, True, False),
         source_faults=rng.choice([0.0, 0.02, 0.1]),
         source_latency=rng.choice([0.02, 0.3]),
         save_faults=rng.choice([0.0, 0.2]),

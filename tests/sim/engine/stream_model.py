@@ -116,7 +116,8 @@ class StreamModel:
             ranges = [(shard.low, middle), (middle, shard.high)]
             self.splits += 1
         for low, high in ranges:
-            self._add(shard.key.shard, low, high, listed_at=now + self._rng.random() * lag)
+            listed_at = max(shard.listed_at, now + self._rng.random() * lag)
+            self._add(shard.key.shard, low, high, listed_at=listed_at)
 
     def disable(self) -> None:
         for shard in self.leaves():

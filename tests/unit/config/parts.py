@@ -38,6 +38,7 @@ class BusConfig(SinkConfig):
     compress: bool = False
     password: SecretStr | None = None
     limits: LimitsConfig = LimitsConfig()
+    partitions: int | tuple[int, ...] = 1
     properties: Mapping[str, str] = {}
 
     def check_tables(self, tables: Sequence[str]) -> None:

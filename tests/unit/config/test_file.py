@@ -64,12 +64,25 @@ def test_the_column_of_what_is_no_yaml(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["*hunter2", "!hunter2 x", "!h!hunter2 x", "'hunter2' hunter2", '"\\hunter2"']
+    "value",
+    [
+        "*hunter2",
+        "!hunter2 x",
+        "!hunter2!h x",
+        "[&hunter2 a, &hunter2 b]",
+        "'hunter2' hunter2",
+        '"\\hunter2"',
+    ],
 )
 def test_what_is_no_yaml_is_not_shown(folder: Folder, value: str) -> None:
     problems = folder.problems(RIGHT + f"    password: {value}\n")
     assert "hunter2" not in "".join(problems)
     assert problems[0].startswith("9: ")
+
+
+def test_text_that_begins_like_an_alias(folder: Folder) -> None:
+    [problem] = folder.problems(RIGHT + "    password: *hunter2\n")
+    assert "quote it if it is text" in problem
 
 
 def test_not_utf_8(folder: Folder) -> None:

@@ -68,19 +68,21 @@ def test_secrets(folder: Folder) -> None:
         ("    password: {hunter2: 1}\n", "9: sinks[0].password: should be text, and is a mapping"),
         ("    compress: maybe\n", "9: sinks[0].compress: should be true or false, and is text"),
         ("    format: arvo\n", "9: sinks[0].format: not arvo; did you mean avro?; allowed: avro, json"),
+        ("    partitions: all\n", "9: sinks[0].partitions: should be a whole number, and is text"),
         ("    format: a b\n", "9: sinks[0].format: not this; allowed: avro, json"),
         ("    format: 7\n", "9: sinks[0].format: allowed: avro, json"),
         (
-            "    properties: {a: b, 'topic': 5}\n",
-            "9: sinks[0].properties.topic: should be text, and is a number; put it in quotes",
+            "    properties: {a: b, format: 5}\n",
+            "9: sinks[0].properties.format: should be text, and is a number; put it in quotes",
         ),
         (
             "    properties:\n      a.b: []\n",
             '10: sinks[0].properties["a.b"]: should be text, and is a list',
         ),
+        ("stat: {}\n", "9: stat: unknown key; did you mean state?; allowed: version, pipeline"),
         (
             "sink: []\n",
-            "9: sink: unknown key; did you mean sinks?; allowed: version, pipeline, source, schema, sinks",
+            "9: sink: unknown key; allowed: version, pipeline, source, schema, sinks",
         ),
         (
             "schema: {envelope: flot}\n",
