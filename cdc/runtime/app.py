@@ -90,6 +90,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         board = Board(config, metrics, clock, around.lease.owner, letters)
         health = LoopHealth(lambda: clock.now().monotonic)
         address = stack.enter_context(_admin(config, board, health, metrics, workers))
+        board.listens(address)
         ports = Ports(
             config.pipeline, around.source, outlets, around.state, around.lease, letters, clock, metrics
         )  # fmt: skip

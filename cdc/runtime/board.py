@@ -1,6 +1,7 @@
 """The newest status, for whoever asks: the metrics, `/status`, `/ready`."""
 
 import threading
+from dataclasses import replace
 
 from cdc.config import Config
 from cdc.core.messages import Stop
@@ -27,6 +28,10 @@ class Board:
         self._watermarks = Watermarks()
         self._lock = threading.Lock()
         self._status: Status | None = None
+
+    def listens(self, address: str) -> None:
+        """The admin server's `host:port`, known once it listens."""
+        self._owner = replace(self._owner, admin=address)
 
     def publish(self, status: Status) -> None:
         self._status = status

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -18,6 +19,10 @@ BATCH_BYTES = 1_000_000
 
 _SECRET_NAME = re.compile(r"password|secret|token|credential|jaas|\.pem$|oauthbearer\.config")
 _PROPERTY = re.compile(r'property "?([a-z0-9._]+)')
+_NUMBER = re.compile(r"\d+")
+_REPEAT_SECONDS = 60.0
+"""How long a line is not logged again that differs in nothing but numbers."""
+_REMEMBERED_LINES = 100
 _HIDDEN = "***"
 _SHOWABLE_LENGTH = 3
 """Values of other properties are hidden where they are longer than this: `all` or `5` would blot out half a message."""
@@ -48,6 +53,7 @@ class LibraryLog:
 
     def __init__(self, redact: Redaction) -> None:
         self._redact = redact
+        self._said: dict[str, float] = {}
 
     def log(self, level: int, template: str, *parts: object) -> None:
         """`parts`: facility, client, text."""
@@ -56,8 +62,18 @@ class LibraryLog:
             return  # of its being experimental the operator could do nothing: it is the sink's choice
         if facility == "FATAL":
             level = logging.WARNING  # to librdkafka; the sink goes on with a new producer
-        if LOG.isEnabledFor(level):
+        if LOG.isEnabledFor(level) and not self._just_said(text):
             LOG.log(level, "%s", self._redact(text))
+
+    def _just_said(self, text: str) -> bool:
+        """Brokers that are down are reported with every attempt to reach them, many times a second."""
+        gist, now = _NUMBER.sub("0", text), monotonic()
+        if now - self._said.get(gist, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
+            return True
+        if len(self._said) >= _REMEMBERED_LINES:
+            self._said.clear()
+        self._said[gist] = now
+        return False
 
 
 def library_properties(config: KafkaConfig, *, client: str) -> dict[str, str]:
