@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.command.folder import file_sink, lines, write
+from tests.command.folder import file_sink, lines, tree, write
 from tests.command.process import Running, cdc, running
 from tests.command.proxy import Proxy, proxy
 from tests.dynamodb_streams.canned_server import Reply, error
@@ -105,10 +105,12 @@ def test_gap_ends_with_3_and_is_decided(
 
 def test_reset_of_what_is_not_there(tables: Tables, table: str, tmp_path: Path) -> None:
     write(tmp_path, tables.url, table, [file_sink()])
+    before = tree(tmp_path)
     for arguments in (("--sink", "fiel", "--to", "latest"), ("--sink", "file", "--to", "latest", "--shard", "x")):
         answer = cdc(tmp_path, "positions", "reset", "pipeline.yaml", *arguments)
         assert answer.code == 2, answer.err
         assert "remedy: " in answer.err
+    assert tree(tmp_path) == before
 
 
 def test_sink_without_progress_for_a_minute_ends_with_1(stalled: tuple[Path, Running]) -> None:
