@@ -30,8 +30,9 @@ from cdc.errors import CdcError
 from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
 from cdc.ports import SavedCursor
 
-_EVIDENCE_SECONDS = 600.0
-"""So often is saved how far an idle shard is known to be read: after a restart it must not look like one left alone."""
+_EVIDENCE_SHARE = 144
+"""So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
+like one that nobody read."""
 
 
 class Delivery:
@@ -59,6 +60,7 @@ class Delivery:
     def offer(self, entry: ShardEntry, batch: Batch, only: Collection[str] = ()) -> None:
         """Gives a page to every lane that stands within it and can take it; to these sinks `only`, if there are any."""
         now = self._world.now
+        farthest = max(lane.place.order for lane in entry.lanes.values())
         for lane in entry.lanes.values():
             place = lane.place
             if lane.state is not LaneState.FLOWING or place.order < batch.start.order:
@@ -68,15 +70,14 @@ class Delivery:
             if place.order < batch.end.order:
                 if self._world.ready(lane):
                     self._give(lane, batch)
-            elif place.order == batch.end.order and not batch.changes:
+            elif place.order == batch.end.order == farthest and not batch.changes:
+                # Farther on there is nothing: another sink would be there.
                 durable = lane.tracker.clear
                 lane.evidence.empty_page(
                     now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
                 )
-                if (
-                    lane.evidence.through is not None
-                    and now.monotonic - lane.evidence.saved_at >= _EVIDENCE_SECONDS
-                ):
+                often = self._world.settings.retention_seconds / _EVIDENCE_SHARE
+                if lane.evidence.through is not None and now.monotonic - lane.evidence.saved_at >= often:
                     lane.evidence.saved_at = now.monotonic
                     self._saving.dirty(lane)
 
@@ -260,7 +261,6 @@ class Delivery:
         sink = self._world.sinks[event.sink]
         sink.openings += 1
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
-        sink.progress_at = self._world.now.monotonic
         self._world.notice("info", "sink-open", sink=sink.name)
         if sink.batches:
             # Lanes that still have batches here from before are claimed once those are answered for.

@@ -117,7 +117,7 @@ class Engine:
             case _:
                 assert_never(event)
 
-    def _due(self, key: DueKey) -> None:
+    def _due(self, key: DueKey) -> None:  # noqa: C901 - as above
         kind, first, second = key
         if self.world.stopping and kind not in ("save", "finish", "flush", "letters"):
             return

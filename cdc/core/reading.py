@@ -20,6 +20,7 @@ from cdc.model import Batch, Place, Position, ShardKey, after, end_of_shard
 
 _FIRST_POLL_SECONDS = 0.1
 """After the first empty page; doubles up to `idle_poll_seconds`."""
+_STARVED_SECONDS = 1.0
 _CATCH_UP_SHARE = 3
 """After so many calls of the head in a row the catch-up has its turn, if only one of the two may call."""
 
@@ -55,6 +56,8 @@ class ShardReaders:
     readers: list[Reader] = field(default_factory=list)
     numbered: int = 0
     head_in_a_row: int = 0
+    head_due: float = 0.0
+    """Until then the head is left alone, where one iterator has to do for all."""
 
 
 class Reading:
@@ -69,12 +72,14 @@ class Reading:
         world = self._world
         if world.stopping:
             return
-        ready, waits = self._candidates(entry)
+        ready, waits, wake = self._candidates(entry)
         if not ready:
+            if wake:
+                world.due.at(("shard", *entry.key), min(wake))
             return
         readers = self._shards.setdefault(entry.key, ShardReaders(Budget(world.settings.calls_per_shard)))
         now = world.now.monotonic
-        wake = [wait for _, wait in waits]
+        wake.extend(wait for _, wait in waits)
         places = [lane.place for lane in ready] + [lane.place for lane, _ in waits]
         for target in self._targets(places, readers):
             if any(lane.place.order == target.order for lane, _ in waits):
@@ -179,13 +184,19 @@ class Reading:
         shard = self._shards.get(key)
         return len(shard.readers) if shard else 0
 
-    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]]]:
-        """The lanes that can take a batch, and those that soon may: with the time until which they are waited for."""
+    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]], list[float]]:
+        """The lanes that can take a batch; those that soon may, with the time until which they are waited for; and when
+        to look again at others."""
         world = self._world
-        ready, waits = [], []
+        ready: list[Lane] = []
+        waits: list[tuple[Lane, float]] = []
+        wake: list[float] = []
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
+            elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].starved:
+                # It is called once there is room; should that take long, it looks for itself.
+                wake.append(world.now.monotonic + _STARVED_SECONDS)
             elif (
                 lane.state is LaneState.FLOWING
                 and world.sinks[lane.sink].is_open
@@ -196,7 +207,7 @@ class Reading:
                     until = unaccepted.given_at + world.settings.grace_seconds
                     if until > world.now.monotonic:
                         waits.append((lane, until))
-        return ready, waits
+        return ready, waits, wake
 
     def _targets(self, places: Sequence[Position], readers: ShardReaders) -> Iterator[Position]:
         head = places_head(places)
@@ -217,9 +228,14 @@ class Reading:
         if reader is None:
             return head
         over = reader.pages >= _CATCH_UP_SHARE
+        now = self._world.now.monotonic
         if reader.at.order == head.order:
-            return low if over or reader.empty_pages else head
-        return low if reader.at.order == low.order and not over else head
+            if not over and not reader.empty_pages:
+                return head
+            idle = self._world.settings.idle_poll_seconds if reader.empty_pages else 0.0
+            readers.head_due = now + idle
+            return low
+        return low if reader.at.order == low.order and not (over and now >= readers.head_due) else head
 
     def _reader_at(
         self, readers: ShardReaders, shard: ShardKey, target: Position, places: Sequence[Position]

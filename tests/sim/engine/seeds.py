@@ -13,14 +13,15 @@ WRITING = 40.0
 def profile_of(seed: int) -> Profile:
     rng = random.Random(f"profile {seed}")
     latest = rng.random() < 0.15
-    retention = rng.choice([1e9, 1e9, 90.0])
+    readers = rng.choice([1, 2, 2])
+    retention = rng.choice([1e9, 90.0]) if readers > 1 else 1e9
     settings = Settings(
         start="latest" if latest else "trim-horizon",
         idle_poll_seconds=rng.choice([0.3, 1.0]),
         checkpoint_seconds=rng.choice([0.1, 0.5, 2.0]),
         caught_up_seconds=rng.choice([2.0, 5.0]),
         relist_seconds=rng.choice([5.0, 20.0]),
-        readers_per_shard=rng.choice([1, 2, 2]),
+        readers_per_shard=readers,
         max_unaccepted_bytes=rng.choice([64 * 1024 * 1024, 900]),
         max_undurable_batches=rng.choice([2, 5, 1000]),
         grace_seconds=rng.choice([0.05, 0.25]),
@@ -57,6 +58,7 @@ def profile_of(seed: int) -> Profile:
         )
         if retention > 1e6 and not latest
         else (),
+        drain=120.0 if readers > 1 else 400.0,
         new_sink_at=rng.choice([0, 0, 3]) if not latest else 0,
     )
 

@@ -86,6 +86,8 @@ class Simulation:
             Destination(f"sink{index}", keeps, refuses)
             for index, (keeps, refuses) in enumerate(zip(profile.keeps, profile.refuses, strict=True))
         ]
+        for destination in self.destinations:
+            destination.counts = self._counts(destination.name)
         self.letters: dict[str, set[int]] = {d.name: set() for d in self.destinations}
         self.state = MemoryState()
         self.incarnation = 0
@@ -163,12 +165,7 @@ class Simulation:
     def send(self, event: m.Event, incarnation: int | None = None) -> None:
         if self.stopped is not None or (incarnation is not None and incarnation != self.incarnation):
             return
-        match event:
-            case m.Accepted() | m.Durable() | m.WriteFailed():
-                if self._unaccepted.get((event.sink, event.shard)) == event.id:
-                    del self._unaccepted[event.sink, event.shard]
-            case m.IteratorOpened() | m.PageRead() | m.ReadFailed():
-                self._calls[event.reader] -= 1
+        self._answered(event)
         if self.keep_log:
             self.seen.append((self.time, event))
         commands = self.engine.handle(event, self.instant())
@@ -189,6 +186,16 @@ class Simulation:
         if due is not None and (self._tick_at is None or due < self._tick_at or self._tick_at <= self.time):
             self._tick_at = due
             self.later(due - self.time + self.rng.random() * 0.01, self._tick)
+
+    def _answered(self, event: m.Event) -> None:
+        match event:
+            case m.Accepted() | m.Durable() | m.WriteFailed():
+                if self._unaccepted.get((event.sink, event.shard)) == event.id:
+                    del self._unaccepted[event.sink, event.shard]
+            case m.IteratorOpened() | m.PageRead() | m.ReadFailed():
+                self._calls[event.reader] -= 1
+            case _:
+                pass
 
     def _tick(self) -> None:
         due = self.engine.next_due()
@@ -323,11 +330,11 @@ class Simulation:
         if lane in self._unaccepted:
             raise Violation(f"two unaccepted batches: {lane}")
         self._unaccepted[lane] = command.id
-        parent = self._parent(self.stream.shards[batch.shard])
+        parent = self.parent(self.stream.shards[batch.shard])
         if parent is not None and not parent.gone and not self._ended(destination, parent):
             raise Violation(f"{command.sink}: {batch.shard.shard} before the end of its parent")
 
-    def _parent(self, shard: SimShard) -> SimShard | None:
+    def parent(self, shard: SimShard) -> SimShard | None:
         return self.stream.shards[ShardKey(shard.key.stream, shard.parent)] if shard.parent else None
 
     def _ended(self, destination: Destination, shard: SimShard) -> bool:
@@ -374,6 +381,9 @@ class Simulation:
             return written_at > begun + 12.0
         return written_at > begun - self.profile.shape.retention
 
+    def _counts(self, sink: str) -> Callable[[int], bool]:
+        return lambda sequence: self.owes(sink, self.stream.records[sequence].written_at)
+
     # What has to hold in the end
 
     def missing(self, destination: Destination) -> list[int]:
@@ -413,7 +423,10 @@ def plan_writes(simulation: Simulation) -> None:
         stream.write(f"k{rng.randrange(profile.items)}")
 
     def close() -> None:
-        stream.close(rng.choice(stream.leaves()), split=rng.random() < 0.6)
+        leaves = stream.leaves()
+        # Shards roll over after some hours: no open one is older than a record lives.
+        leaf = leaves[0] if rng.random() < 0.5 else rng.choice(leaves)
+        stream.close(leaf, split=rng.random() < 0.6)
 
     for _ in range(profile.changes):
         simulation.later(rng.random() * profile.writing, write, outlives=True)
@@ -442,8 +455,7 @@ def drive(simulation: Simulation) -> None:
     stops = [begin + at for at in profile.stops]
     while simulation.time < begin + profile.writing:
         if not simulation.running:
-            if simulation.stopped is not None and simulation.stopped.exit_code == 2:
-                pass  # the source failed on the very first start: whoever runs it tries again
+            # Killed, or the source failed on the very first start (2): whoever runs it starts it again.
             simulation.advance(simulation.time + simulation.rng.random() * 2)
             simulation.start(crash_in=crashes.pop(0) if crashes else None)
         until = min([at for at in stops if at > simulation.time] + [begin + profile.writing])

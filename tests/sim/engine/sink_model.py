@@ -26,7 +26,7 @@ Later = Callable[[float, Callable[[], None]], None]
 """After so many seconds of virtual time."""
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - it is no error of this program's
     """The engine broke a promise."""
 
 
@@ -38,6 +38,8 @@ class Destination:
     keeps_positions: bool
     refuses: int = 0
     """Every change whose number this divides is refused for ever; 0: none."""
+    counts: Callable[[int], bool] = field(default=lambda _: True)
+    """Whether this sink is owed the change: what `latest` passes over may come later, after a crash."""
     applied: dict[ShardKey, Position] = field(default_factory=dict)
     durable: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
@@ -65,10 +67,12 @@ class Destination:
                 if self.keeps_positions:
                     raise Violation(f"{self.name}: twice at an exactly-once sink: {sequence}")
                 continue
+            self.durable.add(sequence)
+            if not self.counts(sequence):
+                continue
             item = bytes(change.dynamodb.keys).decode()
             if sequence < self.latest.get(item, 0):
                 raise Violation(f"{self.name}: {item} went back to {sequence}")
-            self.durable.add(sequence)
             self.latest[item] = sequence
         if batch.end.order > self.at(batch.shard).order:
             self.applied[batch.shard] = batch.end

@@ -181,21 +181,24 @@ class StreamModel:
             index = sum(record.sequence <= int(position.sequence) for record in shard.records)
             if index < shard.trimmed or (index > 0 and index == shard.trimmed == len(shard.records)):
                 raise SourceError(ErrorKind.TRIMMED, "the position expired")
-        return f"{index}|{now + self.shape.iterator_life}|{self._rng.random() < 0.5}"
+        return f"{index}|{now + self.shape.iterator_life}|0"
 
     def read(self, key: ShardKey, iterator: str) -> Page:
         shard = self._existing(key)
         now = self._now()
-        at, expires, _ = iterator.split("|")
+        at, expires, empty = iterator.split("|")
         index = int(at)
         if now > float(expires):
             raise SourceError(ErrorKind.ITERATOR_EXPIRED, "the iterator is too old")
         if index < shard.trimmed:
             raise SourceError(ErrorKind.TRIMMED, "the records after this iterator expired")
-        count = 0 if self._rng.random() < self.shape.empty_page else self._rng.randint(1, self.shape.page)
+        idle = int(empty) < 3 and self._rng.random() < self.shape.empty_page
+        count = 0 if idle else self._rng.randint(1, self.shape.page)
         records = [r for r in shard.records[index : index + count] if r.visible_at <= now]
         index += len(records)
         through = index == len(shard.records)
         ended = shard.closed_at is not None and through and (shard.ends_with_records or not records)
-        following = None if ended else f"{index}|{now + self.shape.iterator_life}|"
+        following = (
+            None if ended else f"{index}|{now + self.shape.iterator_life}|{int(empty) + 1 if idle else 0}"
+        )
         return Page(b"x" * (100 * len(records)), [record.change for record in records], following)

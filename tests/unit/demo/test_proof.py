@@ -17,12 +17,12 @@ from cdc.demo.proof import (
     compare_log,
     folded,
 )
-from cdc.demo.values import Item, Key
+from cdc.demo.values import Item, Key, Value
 
 A, B = Key("ann", Decimal(1)), Key("bob", Decimal(2))
 
 
-def order(key: Key, total: str) -> Item:
+def order(key: Key, total: str) -> dict[str, Value]:
     return {"customer": ("S", key.customer), "order": ("N", key.order), "total": ("N", Decimal(total))}
 
 

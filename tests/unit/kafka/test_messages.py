@@ -10,7 +10,8 @@ import schemas
 from cdc.model import EncodedBatch, Encoding, version
 from cdc.testing.batches import Table
 from cdc.testing.encoding import KEY_SCHEMA, VALUE_SCHEMA, encode
-from connectors.kafka.messages import Headers, frame, messages_of
+from connectors.kafka.messages import Headers, messages_of
+from schemas.framing import header
 
 SCHEMA = json.loads((Path(schemas.__file__).parent / "kafka-headers.schema.json").read_text("utf-8"))
 
@@ -39,9 +40,9 @@ def test_keys_and_values_are_framed_with_their_schemas_ids() -> None:
 
 @given(st.integers(0, 2**31 - 1))
 def test_the_frame_holds_the_id_big_endian(schema_id: int) -> None:
-    assert frame(schema_id)[0] == 0
-    assert int.from_bytes(frame(schema_id)[1:], "big") == schema_id
-    assert len(frame(schema_id)) == 5
+    assert header(schema_id)[0] == 0
+    assert int.from_bytes(header(schema_id)[1:], "big") == schema_id
+    assert len(header(schema_id)) == 5
 
 
 @pytest.mark.parametrize("headers", [True, False])
