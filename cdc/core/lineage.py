@@ -70,15 +70,10 @@ LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
     (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
     (_S.HALTED, _E.SINK_LOST): _S.HALTED,
     (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
-    (_S.HALTED, _E.END_DURABLE): _S.FINISHED,
     (_S.WAITING, _E.HALT): _S.HALTED,
     (_S.FLOWING, _E.HALT): _S.HALTED,
-    (_S.ENDING, _E.HALT): _S.HALTED,
     (_S.UNCLAIMED, _E.HALT): _S.HALTED,
-    (_S.CLAIMING, _E.HALT): _S.HALTED,
     (_S.HALTED, _E.HALT): _S.HALTED,
-    (_S.HALTED, _E.CLAIMED): _S.HALTED,
-    (_S.HALTED, _E.CLAIM_FAILED): _S.HALTED,
 }
 
 
