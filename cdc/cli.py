@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -62,13 +63,14 @@ class To(StrEnum):
 
 def main() -> NoReturn:
     """The command `cdc`."""
+    from cdc.observe.crash import crash_report, install_crash_hooks
+
+    install_crash_hooks()
     try:
         app()
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the last one to see it: printed without what could be secret
-        from cdc.observe.crash import crash_report
-
         sys.stderr.write(crash_report(error))
         _leave(1)
     _leave(0)
@@ -113,10 +115,14 @@ def _print_json(value: object) -> None:
 @_reports_errors
 def run(
     config: ConfigPath,
-    until_caught_up: Annotated[bool, typer.Option(help="End when everything that can be read is delivered.")] = False,
+    until_caught_up: Annotated[
+        bool, typer.Option(help="End when everything that can be read is delivered.")
+    ] = False,
     runtime: Annotated[Runtime, typer.Option(help="local, or kcl for many machines.")] = Runtime.LOCAL,
     log_level: Annotated[LogLevel, typer.Option(help="Logs go to stderr.")] = LogLevel.INFO,
-    log_format: Annotated[LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")] = LogFormat.AUTO,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")
+    ] = LogFormat.AUTO,
 ) -> None:
     """Run a pipeline until it is stopped."""
     if runtime is not Runtime.LOCAL:
@@ -151,7 +157,13 @@ def check(config: ConfigPath, as_json: Json = False) -> None:
     if as_json:
         _print_json(
             [
-                {"place": f.place, "ok": not f.problem, "seen": list(f.seen), "problem": f.problem, "remedy": f.remedy}
+                {
+                    "place": f.place,
+                    "ok": not f.problem,
+                    "seen": list(f.seen),
+                    "problem": f.problem,
+                    "remedy": f.remedy,
+                }
                 for f in findings
             ]
         )
@@ -173,27 +185,31 @@ def status(
     watch: Annotated[bool, typer.Option(help="Again every two seconds, until interrupted.")] = False,
 ) -> None:
     """Positions, lag, retention headroom, gaps and dead letters."""
+    from rich.console import Console
+
     from cdc import config as configuration
     from cdc.observe.document import to_dict
-    from cdc.observe.page import render
+    from cdc.observe.page import render, to_text
     from cdc.runtime.clock import SystemClock
     from cdc.runtime.inspection import current_report
 
     loaded = configuration.load(config)
-    while True:
+
+    def show() -> None:
         report = current_report(loaded, SystemClock())
         if as_json:
             _print_json(to_dict(report))
-        else:
-            from rich.console import Console
-
-            console = Console()
-            if watch and console.is_terminal:
-                console.clear()
-            console.print(render(report))
-        if not watch:
             return
-        time.sleep(2.0)
+        console = Console()
+        if watch and console.is_terminal:
+            console.clear()
+        console.print(render(report)) if console.is_terminal else print(to_text(report))
+
+    show()
+    with suppress(KeyboardInterrupt):
+        while watch:
+            time.sleep(2.0)
+            show()
 
 
 @positions_app.command("show")
@@ -266,7 +282,7 @@ def _announced(group: typer.Typer, name: str, full_name: str) -> None:
     """A command that a later version has: refused by its name."""
 
     @group.command(name, context_settings=_ANYTHING, hidden=True)
-    def refuse(context: typer.Context) -> None:
+    def refuse() -> None:
         _not_in_this_version(f"cdc {full_name}")
 
 

@@ -23,23 +23,37 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
 
 
 class ConfigModel(BaseModel):
-    """Base of every configuration model: unknown keys are errors, and nothing changes after loading."""
+    """Base of every configuration model: unknown keys are errors, and nothing changes after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    The docstring of a field is its description, in the JSON Schema and in `docs/configuration.md`. What a validator
+    says in its ValueError is shown as it is, so it repeats no value that may be a secret.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
 
 
 class SchemaOverride(ConfigModel):
     """`schema:` on a sink: what differs from the pipeline's."""
 
     mode: Literal["document"] | None = None
+    """How items become Avro; null: as the pipeline's."""
     envelope: EnvelopeName | None = None
+    """The record around an item; null: the pipeline's, or what this type of sink usually has."""
 
 
 class SinkConfig(ConfigModel):
     """Base of a sink's configuration. A subclass adds `type: Literal["..."]` and its own keys."""
 
     name: Name
+    """What positions, metrics and logs call it. A new name is a new sink, which has no positions yet."""
     schema_: SchemaOverride | None = Field(default=None, alias="schema")
+    """What differs from the pipeline's `schema`."""
 
     def check_tables(self, tables: Sequence[str]) -> None:
         """Raises ValueError if this sink cannot take changes of these tables together."""
@@ -52,6 +66,7 @@ class SourceConfig(ConfigModel):
     """
 
     tables: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of the tables."""
     start: Literal["trim-horizon", "latest"] = "trim-horizon"
     """Where a sink begins that has nothing saved."""
     on_gap: Literal["halt"] = "halt"

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from cdc.model import Batch, Change, version
+from cdc.errors import ErrorKind
+from cdc.model import Batch, Change, Reject, version
 
 FORMAT = 1
 """The version of the shape; a line says it first."""
@@ -40,8 +41,19 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_lines(batch: Batch) -> bytes:
-    """The batch's changes, a line each, every line ended by a newline; nothing for an empty batch."""
-    return _encoder.encode_lines([change_line(batch, change) for change in batch.changes])
+    """The batch's changes, a line each, every line ended by a newline; nothing for an empty batch, and for `rejects`."""
+    return _encoder.encode_lines(
+        [change_line(batch, change) for change in batch.changes if change.dynamodb.keys]
+    )
+
+
+def rejects(batch: Batch) -> list[Reject]:
+    """Changes that have no line: a record without its keys is of no item."""
+    return [
+        batch.reject(change, ErrorKind.UNENCODABLE, "the record has no keys")
+        for change in batch.changes
+        if not change.dynamodb.keys
+    ]
 
 
 def change_line(batch: Batch, change: Change) -> ChangeLine:

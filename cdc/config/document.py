@@ -4,7 +4,7 @@ Plain words are read by the core schema of YAML 1.2, so `no`, `on` and `12:30` a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,21 @@ class _Loader(yaml.SafeLoader):
 
 for _name, _pattern, _first in _CORE_SCHEMA:
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern})$"), _first)
+
+
+def _whole_number(text: str) -> int:
+    return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+_READERS: Mapping[str, Callable[[str], bool | int | float]] = {
+    _TAG + "bool": _truth,
+    _TAG + "int": _whole_number,
+    _TAG + "float": float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     line = 0
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
     raise ConfigError(f"{path}:{line}: not text in UTF-8; allowed: UTF-8")
@@ -199,16 +214,14 @@ class _Builder:
             if node.value:
                 self.nulls.add(loc)
             return None
-        try:
-            if node.tag == _TAG + "bool":
-                return {"true": True, "false": False}[node.value.lower()]
-            if node.tag == _TAG + "int":
-                return int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10)
-            if node.tag == _TAG + "float":
-                return float(node.value)
-        except (ValueError, KeyError):  # more digits than Python converts; a tag that does not fit
-            self._problems.add(loc, "cannot be read as what its form or its tag says; quote it if it is text")
-            return None
+        if node.tag in _READERS:
+            try:
+                return _READERS[node.tag](node.value)
+            except (ValueError, KeyError):  # a tag that does not fit, or more digits than Python converts
+                self._problems.add(
+                    loc, "cannot be read as what its form or its tag says; quote it if it is text"
+                )
+                return None
         return self._refused_tag(loc)
 
     def _string(self, node: yaml.ScalarNode, loc: Loc) -> str | None:

@@ -17,7 +17,7 @@ _VARIABLE = {
     "description": "From the environment: ${NAME} or ${NAME:-default}.",
 }
 _ANNOTATIONS = ("title", "description", "default")
-_LIMITS = ("pattern", "minLength", "maxLength", "enum")
+_LIMITS = ("pattern", "minLength", "maxLength")
 
 C = TypeVar("C", AnySinkConnector, AnySourceConnector)
 
@@ -48,19 +48,25 @@ def plain_schema(connectors: Connectors) -> Schema:
         "Configuration",
         __base__=Config,
         source=(_union(sources), _described("source")),
-        sinks=(tuple[_union(sinks), ...], _described("sinks")),  # type: ignore[misc]
+        sinks=(_tuple_of(_union(sinks)), _described("sinks")),
     )
     schema = model.model_json_schema(by_alias=True)
+    definitions = schema.setdefault("$defs", {})
     schema["title"] = "dynamodb-cdc configuration"
     schema["description"] = Config.__doc__
-    schema.setdefault("$defs", {})
-    for part in (schema, *schema["$defs"].values()):
+    for kind, models in (("source", sources), ("sink", sinks)):
+        for each in models:
+            _type_first(definitions[each.__name__], kind)
+    for part in (schema, *definitions.values()):
         for value in part.get("properties", {}).values():
             value.pop("title", None)  # the key in other letters
             if "description" in value:
                 value["description"] = " ".join(value["description"].split())
             if value.get("const") == "null":
-                value["enum"] = [value.pop("const"), None]  # what YAML makes of a null without quotes
+                value["enum"] = [value.pop("const")]
+            if "null" in value.get("enum", ()):
+                value["enum"].append(None)  # what YAML makes of a null without quotes
+                del value["type"]
     _drop_discriminators(schema)
     return schema
 
@@ -77,6 +83,16 @@ def _union(models: list[type[BaseModel]]) -> Any:
     if len(models) == 1:
         return models[0]
     return Annotated[Union[tuple(models)], Field(discriminator="type")]  # noqa: UP007 - made at run time
+
+
+def _tuple_of(item: Any) -> Any:
+    return tuple[item, ...]
+
+
+def _type_first(model: Schema, kind: str) -> None:
+    properties = model["properties"]
+    properties["type"].setdefault("description", f"Which {kind} this is.")
+    model["properties"] = {key: properties[key] for key in sorted(properties, key=lambda key: key != "type")}
 
 
 def _described(field: str) -> Any:
@@ -117,6 +133,6 @@ def _or_variable(schema: Schema) -> Schema:
 
 def _is_narrow(schema: Schema) -> bool:
     kind = schema.get("type")
-    if kind in ("integer", "number", "boolean") or "const" in schema:
+    if kind in ("integer", "number", "boolean") or "const" in schema or "enum" in schema:
         return True
     return kind == "string" and any(limit in schema for limit in _LIMITS)

@@ -16,7 +16,9 @@ Loc = tuple[str | int, ...]
 """Where a value stands: keys and indices from the top."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_SHOWN = 20
+_SHOWN = 50
+_LONG = 4
+_KEY_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ class Problems:
         """`text` with the name of a variable in place of its value, for text that others have written."""
         for name, value in sorted(self.environment.items(), key=lambda item: -len(item[1])):
             for form in {value, repr(value)[1:-1]} - {""}:
-                pattern = re.escape(form) if len(form) >= 4 else rf"(?<!\w){re.escape(form)}(?!\w)"
-                text = re.sub(pattern, lambda _, name=name: f"${{{name}}}", text)
+                # A short one would be found inside of words, too.
+                pattern = re.escape(form) if len(form) >= _LONG else rf"(?<!\w){re.escape(form)}(?!\w)"
+                text = re.sub(pattern, f"${{{name}}}", text)
         return text
 
     def raise_if_any(self) -> None:
@@ -107,7 +110,7 @@ def path_of(loc: Loc) -> str:
 
 
 def _quoted(key: str) -> str:
-    return json.dumps(key if len(key) <= 60 else key[:57] + "...")
+    return json.dumps(key if len(key) <= _KEY_LENGTH else key[:_KEY_LENGTH] + "...")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

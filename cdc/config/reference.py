@@ -61,7 +61,7 @@ def _pages(schema: Schema) -> Iterator[str]:
     definitions = schema["$defs"]
     yield _HEAD
     yield "## The file\n"
-    yield from _table(schema)
+    yield from _table(schema, definitions)
     for key, value in schema["properties"].items():
         if key not in ("source", "sinks"):
             yield from _sections(key, value, definitions)
@@ -86,7 +86,7 @@ def _typed(key: str, options: Iterable[Schema], definitions: Schema) -> Iterator
         yield f"## `{key}` of type {type_}\n"
         if "description" in model:
             yield model["description"] + "\n"
-        yield from _table(model)
+        yield from _table(model, definitions)
         for inner, value in model["properties"].items():
             reference_ = _model_reference(value)
             if reference_ is not None and reference_ not in seen:
@@ -101,20 +101,22 @@ def _sections(key: str, schema: Schema, definitions: Schema) -> Iterator[str]:
         return
     model = _resolved({"$ref": reference_}, definitions)
     yield f"## `{key}`\n"
-    yield model["description"] + "\n"
-    yield from _table(model)
+    if "description" in model:
+        yield model["description"] + "\n"
+    yield from _table(model, definitions)
     for inner, value in model["properties"].items():
         yield from _sections(f"{key}.{inner}", value, definitions)
 
 
-def _table(model: Schema) -> Iterator[str]:
+def _table(model: Schema, definitions: Schema) -> Iterator[str]:
     yield "| Key | Type | Default | Meaning |"
     yield "|---|---|---|---|"
     required = model.get("required", ())
     for key, value in model["properties"].items():
-        yield _row(
-            f"`{key}`", _words(value), _default(value, required=key in required), value.get("description", "")
-        )
+        meaning = value.get("description", "")
+        if not meaning and (reference_ := _model_reference(value)) is not None:
+            meaning = _resolved({"$ref": reference_}, definitions).get("description", "")
+        yield _row(f"`{key}`", _words(value), _default(value, required=key in required), meaning)
     yield ""
 
 
@@ -125,36 +127,43 @@ def _row(*cells: str) -> str:
 def _default(value: Schema, *, required: bool) -> str:
     if required:
         return "required"
-    if value.get("default") is None:
-        return "null"
-    if value["default"] in ({}, []) or _model_reference(value) is not None:
-        return "its defaults" if _model_reference(value) is not None else "empty"
-    return f"`{value['default'] if isinstance(value['default'], str) else json.dumps(value['default'])}`"
+    if "default" not in value:
+        return "empty"
+    default = value["default"]
+    if _model_reference(value) is not None and default is not None:
+        return "its defaults"
+    return f"`{default}`" if isinstance(default, str) else json.dumps(default)
 
 
 def _words(value: Schema) -> str:
     """The type of a value in words."""
-    match value:
-        case {"anyOf": options} | {"oneOf": options}:
-            return " or ".join(dict.fromkeys(_words(option) for option in options))
-        case {"$ref": _}:
-            return "section"
-        case {"const": constant}:
-            return f"`{constant}`"
-        case {"enum": constants}:
-            return ", ".join(f"`{constant}`" for constant in constants if constant is not None)
-        case {"type": "array", "items": items}:
-            return "list of " + ("sections" if "oneOf" in items or "$ref" in items else _words(items))
-        case {"type": "object", "additionalProperties": dict(values)}:
-            return f"mapping of text to {_words(values)}"
-        case {"type": "string"}:
-            return _text(value)
-        case {"type": "integer" | "number" as kind}:
-            return ("whole number" if kind == "integer" else "number") + _bounds(value)
-        case {"type": "boolean"}:
-            return "`true`, `false`"
-        case _:
-            return str(value.get("type", "any"))
+    options = value.get("anyOf") or value.get("oneOf")
+    if options:
+        return " or ".join(dict.fromkeys(_words(option) for option in options))
+    if "$ref" in value:
+        return "section"
+    if "const" in value or "enum" in value:
+        constants = value.get("enum") or [value["const"]]
+        return ", ".join(f"`{constant}`" for constant in constants if constant is not None)
+    return _type_in_words(value)
+
+
+def _type_in_words(value: Schema) -> str:
+    match value["type"]:
+        case "array":
+            items = value["items"]
+            words = "list of " + ("sections" if "oneOf" in items or "$ref" in items else _words(items))
+        case "object":
+            words = f"mapping of text to {_words(value['additionalProperties'])}"
+        case "integer":
+            words = "whole number" + _bounds(value)
+        case "string":
+            words = _text(value)
+        case "boolean":
+            words = "`true`, `false`"
+        case kind:
+            words = str(kind) + _bounds(value)
+    return words
 
 
 def _text(value: Schema) -> str:

@@ -71,13 +71,14 @@ def _add(
             problems.not_in_this_version(loc, what)
             return
         keys = _keys(model, detail["loc"][:-1])
-        text = f"unknown key{did_you_mean(str(loc[-1]), keys)}; allowed: {listed(keys)}"
+        section = value_at(document.data, loc[:-1])
+        unused = [key for key in keys if not (isinstance(section, Mapping) and key in section)]
+        text = f"unknown key{did_you_mean(str(loc[-1]), unused)}; allowed: {listed(keys)}"
         problems.add(loc, text, about_keys=True)
         return
     inside = loc
-    while (
-        len(inside) > len(prefix) and inside not in problems.lines
-    ):  # a loc may name a member of a union, too
+    # A loc may go on with the member of a union that was tried.
+    while len(inside) > len(prefix) and inside not in problems.lines:
         inside = inside[:-1]
     value = value_at(document.data, inside)
     choices = _choices(_field(model, inside[len(prefix) :]))
@@ -93,16 +94,14 @@ def _text(detail: ErrorDetails, value: object, choices: list[object], document: 
         return document.problems.without_environment(str(detail.get("ctx", {}).get("error", detail["msg"])))
     if choices:
         given = ""
-        if isinstance(value, str) and value not in document.problems.environment.values():
-            given = f"not {shown(value)}{did_you_mean(value, map(str, choices))}; "
+        words = [choice for choice in choices if isinstance(choice, str)]
+        if words and isinstance(value, str) and value not in document.problems.environment.values():
+            given = f"not {shown(value)}{did_you_mean(value, words)}; "
         return f"{given}allowed: {listed(choices)}"
     if kind in _EXPECTED:
         hint = "; put it in quotes" if kind == "string_type" and isinstance(value, int | float) else ""
         return f"should be {_EXPECTED[kind]}, and is {_kind_of(value)}{hint}"
-    message = detail["msg"]
-    return (
-        message[:1].lower() + message[1:].removeprefix("nput ") if message.startswith("Input ") else message
-    )
+    return detail["msg"].removeprefix("Input ")
 
 
 def _kind_of(value: object) -> str:

@@ -1,6 +1,6 @@
 """From a page to the cursors: giving batches to the sinks, taking their answers, opening and claiming them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cdc.core import policy
@@ -11,6 +11,7 @@ from cdc.core.messages import (
     Claimed,
     ClaimFailed,
     Durable,
+    Flushed,
     FlushSink,
     LettersFailed,
     LettersWritten,
@@ -28,6 +29,10 @@ from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
 from cdc.errors import CdcError
 from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
 from cdc.ports import SavedCursor
+
+_EVIDENCE_SHARE = 144
+"""So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
+like one that nobody read."""
 
 
 class Delivery:
@@ -52,24 +57,29 @@ class Delivery:
 
     # Giving
 
-    def offer(self, entry: ShardEntry, batch: Batch) -> None:
-        """Gives a page to every lane that stands within it and can take it."""
+    def offer(self, entry: ShardEntry, batch: Batch, only: Collection[str] = ()) -> None:
+        """Gives a page to every lane that stands within it and can take it; to these sinks `only`, if there are any."""
         now = self._world.now
+        farthest = max(lane.place.order for lane in entry.lanes.values())
         for lane in entry.lanes.values():
             place = lane.place
             if lane.state is not LaneState.FLOWING or place.order < batch.start.order:
                 continue
-            passed_over = batch.start.not_before is not None and place.not_before is None
-            if passed_over and place.place is Place.BEGINNING:
+            if only and lane.sink not in only:
                 continue
             if place.order < batch.end.order:
                 if self._world.ready(lane):
                     self._give(lane, batch)
-            elif place.order == batch.end.order and not batch.changes:
+            elif place.order == batch.end.order == farthest and not batch.changes:
+                # Farther on there is nothing: another sink would be there.
                 durable = lane.tracker.clear
                 lane.evidence.empty_page(
                     now, durable=durable, caught_up_seconds=self._world.settings.caught_up_seconds
                 )
+                often = self._world.settings.retention_seconds / _EVIDENCE_SHARE
+                if lane.evidence.through is not None and now.monotonic - lane.evidence.saved_at >= often:
+                    lane.evidence.saved_at = now.monotonic
+                    self._saving.dirty(lane)
 
     def _give(self, lane: Lane, page: Batch) -> None:
         sink = self._world.sinks[lane.sink]
@@ -78,6 +88,7 @@ class Delivery:
             batch = replace(batch, end=replace(batch.end, epoch=lane.epoch))
         self._ids += 1
         lane.evidence.records()
+        lane.wants_latest = False
         given = lane.tracker.give(self._ids, batch, self._world.now.monotonic)
         given.opening = sink.openings
         sink.batches += 1
@@ -173,17 +184,18 @@ class Delivery:
         sink = world.sinks[event.sink]
         first = not given.failed
         self._accept(given, sink)
-        sink.batches -= 1
+        self._answered(lane, sink)
         sink.redelivered += given.changes
         lane.tracker.fail(given)
         lane.evidence.records()
-        self.touch(event.shard)
         rule = policy.rule(policy.SINK, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
             world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
             return
         lane.move(LaneEvent.HANDED_BACK)
         if rule.action is policy.Action.HALT_SHARD:
+            if not first:
+                return  # it came back with the one that is to blame
             self.halt(lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
             self._lose(sink, event.error, rule.remedy)
@@ -198,8 +210,7 @@ class Delivery:
 
     def _finish(self, lane: Lane, given: Given, *, rejects: int) -> None:
         sink = self._world.sinks[lane.sink]
-        sink.batches -= 1
-        self.touch(lane.shard)
+        self._answered(lane, sink)
         if given.failed:
             sink.redelivered += given.changes
         else:
@@ -212,16 +223,27 @@ class Delivery:
             sink.error, sink.failures, sink.remedy = None, 0, ""
             self._touch_all(sink)
         if moved:
+            lane.kept_by_sink = sink.keeps_positions
             sink.progress_at = self._world.now.monotonic
             self._saving.dirty(lane)
             if lane.tracker.durable.place is Place.END:
                 self._end(lane)
 
     def _end(self, lane: Lane) -> None:
-        lane.move(LaneEvent.END_DURABLE)
+        self._finished(lane)
         self._saving.dirty(lane, at_once=True)
-        self.touch(lane.shard)
         self._world.notice("info", "shard-finished", sink=lane.sink, shard=lane.shard.shard)
+
+    def _finished(self, lane: Lane) -> None:
+        lane.move(LaneEvent.END_DURABLE)
+        self.touch(lane.shard)
+
+    def _answered(self, lane: Lane, sink: SinkEntry) -> None:
+        sink.batches -= 1
+        self.touch(lane.shard)
+        if sink.state is SinkState.PROBING and sink.batches == 0:
+            # Any lane may have the batch that proves it.
+            self._touch_all(sink)
 
     def _find(self, sink: str, shard: ShardKey, id: int) -> tuple[Lane | None, Given | None]:  # noqa: A002
         lane = self._world.lane(sink, shard)
@@ -239,8 +261,10 @@ class Delivery:
         sink = self._world.sinks[event.sink]
         sink.openings += 1
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
-        sink.progress_at = self._world.now.monotonic
         self._world.notice("info", "sink-open", sink=sink.name)
+        if sink.batches:
+            # Lanes that still have batches here from before are claimed once those are answered for.
+            self.flush(sink)
         self.claim(sink, self._world.lanes(sink.name))
 
     def open_failed(self, event: SinkFailed) -> None:
@@ -263,6 +287,7 @@ class Delivery:
 
     def claimed(self, event: Claimed) -> None:
         sink = self._world.sinks[event.sink]
+        sink.keeps_positions = event.held is not None
         for shard in event.shards:
             lane = self._world.lane(event.sink, shard)
             if lane is None:
@@ -295,14 +320,17 @@ class Delivery:
                 "restore the destination, or decide with `cdc positions reset`",
             )
             return
-        lane.kept_by_sink = event.held is not None
+        # What was never durable at the sink (an idle shard, one that `latest` passed over) it can't have lost.
+        lane.kept_by_sink = lane.shard in held
         lane.began = lane.began or self._world.now
         lane.tracker.given = lane.tracker.durable = position
         lane.evidence.records()
-        self._saving.dirty(lane)
+        if not lane.saved or position.order != durable.order:
+            # What is saved already stays as old as it is: the time of it says since when nobody has looked.
+            self._saving.dirty(lane)
         self.touch(lane.shard)
         if position.place is Place.END:
-            self._end(lane)
+            self._finished(lane)
 
     def _descendant_is_held(self, entry: ShardEntry, held: Mapping[ShardKey, Position]) -> bool:
         lineage = self._world.lineages[entry.stream.arn]
@@ -360,6 +388,25 @@ class Delivery:
 
     def flush(self, sink: SinkEntry, seconds: float | None = None) -> None:
         """Asks the sink to make durable what it has accepted; one request at a time."""
-        if sink.is_open and not sink.flushing:
+        if sink.flushing:
+            sink.flush_again = True
+        elif sink.is_open:
             sink.flushing = True
             self._world.emit(FlushSink(sink.name, seconds or self._world.settings.stop_seconds))
+
+    def flushed(self, event: Flushed) -> None:
+        sink = self._world.sinks[event.sink]
+        sink.flushing = False
+        again, sink.flush_again = sink.flush_again, False
+        if event.error is not None:
+            self._world.notice("warning", "flush-failed", sink=sink.name, reason=event.error.message)
+            # Where it matters, what could not be flushed fails by its own answers.
+            self._world.later("flush", (sink.name, ""), policy.backoff(1, salt=sink.name))
+        elif again and sink.batches:
+            self.flush(sink)
+
+    def flush_again(self, name: str) -> None:
+        """A flush failed, and nothing else may ever ask for one again."""
+        sink = self._world.sinks[name]
+        if sink.batches:
+            self.flush(sink)

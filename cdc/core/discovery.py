@@ -19,10 +19,13 @@ from cdc.core.tracker import Tracker
 from cdc.core.world import DueKey, DueKind, World
 from cdc.errors import ErrorKind
 from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
-from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
+from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
 
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
+
+_MISSING_LISTINGS = 3
+"""Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
 
 NEW_STREAM = "the table has a new stream: what was written while the old one was off is in no stream"
 PARENT_GONE = "its parent has left the stream and was never read to its end"
@@ -41,7 +44,14 @@ class Discovery:
         self._delivery = delivery
         self._cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
         self._starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
-        self._gaps: dict[tuple[str, ShardKey], SavedGap] = {(g.sink, g.shard): g for g in saved.gaps}
+        self._gaps: dict[tuple[str, ShardKey], SavedGap] = {
+            (g.sink, g.shard): g for g in sorted(saved.gaps, key=lambda gap: gap.found_at)
+        }
+        self._alive: dict[tuple[str, str], float] = {}
+        """(sink, stream): when a process last saved something for it, epoch seconds."""
+        for cursor in saved.cursors:
+            key = (cursor.sink, cursor.shard.stream)
+            self._alive[key] = max(self._alive.get(key, 0.0), cursor.saved_at)
         self._epochs: Mapping[str, int] = saved.epochs or {}
         self._first_start = not saved.starts
         self._replaced: set[tuple[str, str]] = set()
@@ -50,8 +60,9 @@ class Discovery:
         self._failures: dict[str, int] = {}
         self.listing: set[str] = set()
         """Streams whose full listing is on its way."""
+        self._asked_at: dict[str, float] = {}
         self.listed_at: dict[str, float] = {}
-        """Monotonic time of the last full listing of each stream."""
+        """Monotonic: when the last full listing of each stream that was answered was asked for."""
 
     # Streams
 
@@ -117,8 +128,20 @@ class Discovery:
 
     def look_for_children(self, key: ShardKey) -> None:
         lineage = self._world.lineages[key.stream]
-        if not lineage.children.get(key) and key.stream not in self.listing:
+        if lineage.children.get(key):
+            self._looks.pop(key, None)
+        elif key.stream in self.listing:
+            # It may have been answered before the shard ended.
+            self._looks.setdefault(key, 0)
+            self._world.later("children", key, policy.backoff(1, base=0.25, salt=key.shard))
+        else:
+            self._looks.setdefault(key, 0)
             self._list(key.stream, key, ("children", *key))
+
+    @property
+    def looking(self) -> bool:
+        """Whether children of shards that ended are still expected."""
+        return bool(self._looks)
 
     def _list(self, arn: str, parent: ShardKey | None, due: DueKey) -> None:
         world = self._world
@@ -130,6 +153,7 @@ class Discovery:
         world.listings.spend(now)
         if parent is None:
             self.listing.add(arn)
+            self._asked_at[arn] = now
         world.emit(ListShards(world.lineages[arn].stream, parent))
 
     def listed(self, event: ShardsListed) -> None:
@@ -143,16 +167,24 @@ class Discovery:
         first = not lineage.complete
         if first and not event.listing.complete:
             return
-        for shard in lineage.merge(event.listing):
+        for shard in lineage.merge(event.listing, world.now.monotonic):
             self._add(lineage, shard)
-        if event.listing.complete:
-            self.listed_at[event.stream] = world.now.monotonic
         if first:
             self._save_starts(lineage)
-        if event.parent is not None and not lineage.children.get(event.parent):
-            self._look_again(event.parent)
-        self.begin(lineage)
-        self._forget(lineage)
+        if event.listing.complete:
+            self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
+            self.begin(lineage)
+            self._forget(lineage)
+        elif event.parent is not None:
+            self._children_listed(lineage, event.parent)
+
+    def _children_listed(self, lineage: Lineage, parent: ShardKey) -> None:
+        for child in lineage.children_of(parent):
+            self.begin_shard(lineage, child)
+        if lineage.children.get(parent):
+            self._looks.pop(parent, None)
+        else:
+            self._look_again(parent)
 
     def listing_failed(self, event: ListingFailed) -> None:
         rule = policy.rule(policy.SOURCE, event.error)
@@ -183,17 +215,17 @@ class Discovery:
         start = self._starts.get((sink, lineage.stream.arn))
         position = cursor.position if cursor is not None and cursor.position.epoch == epoch else None
         lane = Lane(sink, shard.key, Tracker(position or BEGINNING, position or BEGINNING), epoch=epoch)
-        lane.since = self._world.now.wall
+        now = self._world.now
+        since = now.wall if lineage.begun else self._alive.get((sink, lineage.stream.arn), now.wall)
         lane.decided = gap is not None and gap.decision != ""
-        lane.started_long_ago = (
-            start is not None
-            and self._world.now.wall - start.started_at > self._world.settings.long_ago_seconds
-        )
+        if start is not None:
+            lane.started = now.monotonic - max(0.0, now.wall - start.started_at)
         if position is not None and cursor is not None:
             lane.saved = True
             lane.kept_by_sink = cursor.kept_by_sink
             lane.evidence.through = cursor.through
-            lane.since = cursor.through or min(cursor.saved_at, lane.since)
+            since = cursor.through or cursor.saved_at
+        lane.since = Instant(now.monotonic - max(0.0, now.wall - since), min(since, now.wall))
         if gap is not None and not gap.decision:
             lane.move(LaneEvent.HALT)
             lane.gap, lane.halted_because, lane.remedy = True, gap.reason, _DECIDE
@@ -207,6 +239,7 @@ class Discovery:
             for sink in new:
                 lane = entry.lanes[sink]
                 lane.at_start = True
+                lane.started = world.now.monotonic
                 if world.settings.start == "latest":
                     self._begin_at_latest(lane, entry, lineage)
                 self._saving.dirty(lane)
@@ -254,8 +287,11 @@ class Discovery:
                 self._delivery.touch(lane.shard)
 
     def _forget(self, lineage: Lineage) -> None:
-        for entry in lineage.forgettable():
+        patience = _MISSING_LISTINGS * self._world.settings.relist_seconds
+        for entry in lineage.forgettable(self._world.now.monotonic - patience):
             lineage.remove(entry)
+            for sink in entry.lanes:
+                self._cursors.pop((sink, entry.key), None)
             self._reading.forget(entry.key)
             self._looks.pop(entry.key, None)
             self._saving.forget([(sink, entry.key) for sink in entry.lanes])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from cdc.core import messages as m
+from cdc.core import policy
 from cdc.core.delivery import Delivery
 from cdc.core.discovery import Discovery
 from cdc.core.finishing import Finishing
@@ -100,7 +101,7 @@ class Engine:
             case m.WriteFailed():
                 self._delivery.failed(event)
             case m.Flushed():
-                self._flushed(event)
+                self._delivery.flushed(event)
             case m.LettersWritten():
                 self._delivery.letters_written(event)
             case m.LettersFailed():
@@ -116,9 +117,9 @@ class Engine:
             case _:
                 assert_never(event)
 
-    def _due(self, key: DueKey) -> None:
+    def _due(self, key: DueKey) -> None:  # noqa: C901 - as above
         kind, first, second = key
-        if self.world.stopping and kind not in ("save", "finish", "letters"):
+        if self.world.stopping and kind not in ("save", "finish", "flush", "letters"):
             return
         match kind:
             case "shard":
@@ -135,6 +136,8 @@ class Engine:
                 self._saving.save()
             case "letters":
                 self._delivery.retry_letters(int(second))
+            case "flush":
+                self._delivery.flush_again(first)
             case "finish":
                 self._finishing.look()
 
@@ -152,15 +155,16 @@ class Engine:
         entry = self.world.entry(event.reader.shard)
         if entry is None:
             return
-        batch = self.reading.page(event, entry)
-        if batch is None:
+        read = self.reading.page(event, entry)
+        if read is None:
             return
+        batch, only = read
         self.world.source_error = None
         self._delivery.touch(entry.key)
         if batch.end.place is Place.END:
             self._discovery.look_for_children(entry.key)
         if not self.world.stopping:
-            self._delivery.offer(entry, batch)
+            self._delivery.offer(entry, batch, only)
 
     def _read_failed(self, event: m.ReadFailed) -> None:
         failed = self.reading.failed(event)
@@ -202,17 +206,25 @@ class Engine:
     def _expired(self, entry: ShardEntry, lane: Lane, error: CdcError, remedy: str) -> None:
         """What was to be read is gone: a gap, unless this sink began too late to have had anything of it."""
         gone = error.kind is ErrorKind.NOT_FOUND
-        unread = lane.place.place is Place.BEGINNING and (lane.decided or not lane.started_long_ago)
+        began = lane.started if lane.started is not None else self.world.now.monotonic
+        long_ago = self.world.now.monotonic - began > self.world.settings.long_ago_seconds
+        unread = lane.place.place is Place.BEGINNING and (lane.decided or not long_ago)
         if gone and unread:
             self._delivery.end_unread(entry, lane)
         else:
             self._delivery.halt(lane, f"{VANISHED if gone else TRIMMED} ({error.message})", remedy, gap=True)
 
-    def _flushed(self, event: m.Flushed) -> None:
-        sink = self.world.sinks[event.sink]
-        sink.flushing = False
-        if event.error is not None:
-            self.world.notice("warning", "flush-failed", sink=event.sink, reason=event.error.message)
+    def _look_at_age(self, lane: Lane) -> None:
+        """At the oldest record no call tells that older ones have gone. Where nobody looked for longer than a record
+        lives, some may have."""
+        if (
+            lane.state is LaneState.FLOWING
+            and lane.place.place is Place.BEGINNING
+            and not lane.decided
+            and lane.unread(self.world.now) > self.world.settings.retention_seconds
+        ):
+            remedy = policy.SOURCE[ErrorKind.TRIMMED].remedy
+            self._delivery.halt(lane, f"{TRIMMED} (nothing was read here for a day)", remedy, gap=True)
 
     def _settle(self) -> None:
         """What follows on every shard where something moved: claims, children, the next reads."""
@@ -227,6 +239,7 @@ class Engine:
                     for child in lineage.children_of(key):
                         self._discovery.begin_shard(lineage, child)
                 for lane in entry.lanes.values():
+                    self._look_at_age(lane)
                     if lane.state is LaneState.UNCLAIMED:
                         claims.setdefault(lane.sink, []).append(lane)
                 self.reading.plan(entry)

@@ -4,7 +4,7 @@ from cdc.core.delivery import Delivery
 from cdc.core.discovery import Discovery
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.saving import Saving
-from cdc.core.world import SinkEntry, World
+from cdc.core.world import SinkEntry, SinkState, World
 
 _LOOK_SECONDS = 0.2
 
@@ -18,6 +18,7 @@ class Finishing:
         self._delivery = delivery
         self._discovery = discovery
         self._quiet_since: float | None = None
+        self._read_since: float | None = None
         self._deadline = 0.0
 
     def watch(self) -> None:
@@ -64,6 +65,7 @@ class Finishing:
             if read and not settled and sink.batches:
                 self._delivery.flush(sink, seconds=world.settings.stalled_seconds)
         halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
+        behind = behind or self._discovery.looking
         if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):
             self._quiet_since = None
             self._look_for_a_stall()
@@ -93,18 +95,15 @@ class Finishing:
     def _look_for_a_stall(self) -> None:
         """The source is read to its end for every sink that takes what it is given, and one takes nothing."""
         world = self._world
-        stuck: list[SinkEntry] = []
-        for sink in world.sinks.values():
-            settled, read = self._sink(sink)
-            if settled:
-                continue
-            waits_for_the_source = sink.is_open and not read and not sink.batches
-            if (
-                waits_for_the_source
-                or world.now.monotonic - sink.progress_at < world.settings.stalled_seconds
-            ):
-                return
-            stuck.append(sink)
+        stuck = [sink for sink in world.sinks.values() if not self._sink(sink)[0]]
+        if not stuck or any(self._waits_for_the_source(sink) for sink in stuck):
+            self._read_since = None
+            return
+        # The time begins when nothing but sinks is waited for: until then a sink had no reason to move.
+        self._read_since = self._read_since if self._read_since is not None else world.now.monotonic
+        progress = max([self._read_since, *(sink.progress_at for sink in stuck)])
+        if world.now.monotonic - progress < world.settings.stalled_seconds:
+            return
         for sink in stuck:
             reason = sink.error.message if sink.error else "it accepts nothing, or makes nothing durable"
             world.stop(
@@ -112,6 +111,19 @@ class Finishing:
                 f"sink {sink.name} made no progress for {world.settings.stalled_seconds:.0f} s: {reason}",
                 sink.remedy or "look at the destination and start again: nothing is lost",
             )
+
+    def _waits_for_the_source(self, sink: SinkEntry) -> bool:
+        """It is well, and a shard of it has more to be read."""
+        return sink.state is SinkState.UP and any(
+            lane.state is LaneState.FLOWING and lane.tracker.clear and not self._quiet(entry, lane)
+            for entry in self._world.entries()
+            if (lane := entry.lanes.get(sink.name)) is not None
+        )
+
+    def _quiet(self, entry: ShardEntry, lane: Lane) -> bool:
+        """Read to the end of an open shard, as far as one can know."""
+        lasted = lane.evidence.lasted()
+        return not entry.shard.closed and lasted >= self._world.settings.caught_up_seconds
 
     def _sink(self, sink: SinkEntry) -> tuple[bool, bool]:
         """(settled: all that can be read is durable there, read: all that can be read was given to it)."""
@@ -124,7 +136,7 @@ class Finishing:
                 or self._blocked(entry, lane)
             ):
                 continue
-            quiet = lane.evidence.lasted() >= self._world.settings.caught_up_seconds
+            quiet = self._quiet(entry, lane)
             flowing = lane.state is LaneState.FLOWING
             settled = settled and flowing and quiet and lane.tracker.clear
             read = read and ((flowing and quiet) or lane.state is LaneState.ENDING)

@@ -96,6 +96,8 @@ class Evidence:
     """The start of the part of the run that has not been counted yet."""
     through: float | None = None
     """Epoch seconds: the start of the last window that lasted long enough."""
+    saved_at: float = 0.0
+    """Monotonic: when `through` was last handed over to be saved."""
 
     def empty_page(self, now: Instant, *, durable: bool, caught_up_seconds: float) -> None:
         self.run = self.run or now
@@ -128,8 +130,8 @@ class Lane:
     halted_because: str = ""
     remedy: str = ""
     gap: bool = False
-    started_long_ago: bool = False
-    """This sink began on this stream longer ago than a record lives: what expired here may have been its to deliver."""
+    started: float | None = None
+    """Monotonic, also below 0: when this sink began on this stream, if that is saved or about to be."""
     epoch: int = 0
     """The sink's reset epoch; every position that is saved or given carries it."""
     at_start: bool = False
@@ -142,8 +144,8 @@ class Lane:
     wants_latest: bool = False
     """`start: latest`, and nothing of this shard was ever asked for: the first iterator may begin at the newest record."""
     evidence: Evidence = field(default_factory=Evidence)
-    since: float = 0.0
-    """Epoch seconds: what is known of it before anything is read; it is no later than the first change that it owes."""
+    since: Instant = field(default_factory=lambda: Instant(0.0, 0.0))
+    """What is known of it before anything is read; no later than the first change that it owes."""
     began: Instant | None = None
     """When it began to flow in this process."""
 
@@ -153,6 +155,17 @@ class Lane:
     @property
     def place(self) -> Position:
         return self.tracker.given
+
+    @property
+    def through(self) -> float | None:
+        """Epoch seconds: changes from before it are durable here, but for rounding, skew and late publication."""
+        known = [time for time in (self.tracker.durable_created, self.evidence.through) if time is not None]
+        return max(known) if known else None
+
+    def unread(self, now: Instant) -> float:
+        """Seconds for which nobody has looked here; by the monotonic clock, which does not jump."""
+        last = self.evidence.last
+        return now.monotonic - max(self.since.monotonic, last.monotonic if last else self.since.monotonic)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,6 +177,8 @@ class ShardEntry:
     lanes: dict[str, Lane]
     listed: bool = True
     """In the last complete listing."""
+    missing_since: float | None = None
+    """Monotonic: since when it has been in no complete listing."""
 
     @property
     def key(self) -> ShardKey:
@@ -193,7 +208,7 @@ class Lineage:
             self.children.setdefault(ShardKey(self.stream.arn, shard.parent), []).append(shard.key)
         return entry
 
-    def merge(self, listing: Listing) -> list[Shard]:
+    def merge(self, listing: Listing, now: float) -> list[Shard]:
         """Takes over a listing; the shards that are new. The same shard may be listed open before and closed now."""
         new: list[Shard] = []
         named = set()
@@ -212,6 +227,10 @@ class Lineage:
             self.complete = True
             for key, entry in self.shards.items():
                 entry.listed = key in named
+                if entry.listed:
+                    entry.missing_since = None
+                elif entry.missing_since is None:
+                    entry.missing_since = now
         return new
 
     def parent(self, entry: ShardEntry) -> ShardEntry | None:
@@ -235,13 +254,15 @@ class Lineage:
             if child in self.shards:
                 yield self.shards[child]
 
-    def forgettable(self) -> Iterable[ShardEntry]:
-        """Shards that every sink has finished, that left the listing, and whose children all have saved cursors: the
-        row of a parent is what tells a finished parent from one that vanished unread."""
+    def forgettable(self, missing_before: float) -> Iterable[ShardEntry]:
+        """Shards that every sink has finished, that left the listing (some time ago: listings are not consistent, and
+        one that comes back would be read again), and whose children all have saved cursors: the row of a parent is what
+        tells a finished parent from one that vanished unread."""
         return [
             entry
             for entry in self.shards.values()
-            if not entry.listed
+            if entry.missing_since is not None
+            and entry.missing_since <= missing_before
             and entry.finished
             and all(
                 lane.saved or lane.state is LaneState.FINISHED

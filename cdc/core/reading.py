@@ -20,6 +20,7 @@ from cdc.model import Batch, Place, Position, ShardKey, after, end_of_shard
 
 _FIRST_POLL_SECONDS = 0.1
 """After the first empty page; doubles up to `idle_poll_seconds`."""
+_STARVED_SECONDS = 1.0
 _CATCH_UP_SHARE = 3
 """After so many calls of the head in a row the catch-up has its turn, if only one of the two may call."""
 
@@ -31,17 +32,22 @@ class Reader:
     key: ReaderKey
     at: Position
     iterator: str | None = None
-    latest: bool = False
-    """It began at the newest record: what it passed over is for nobody but lanes that began there too."""
+    latest_for: frozenset[str] = frozenset()
+    """It began at the newest record, for these sinks. What it passed over others may still need."""
     issued: float = 0.0
     busy: bool = False
     due: float = 0.0
     failures: int = 0
     empty_pages: int = 0
+    pages: int = 0
+    """Read since it came to where it reads."""
 
     def go_to(self, position: Position) -> None:
-        self.at, self.iterator, self.latest = position, None, False
-        self.due, self.failures, self.empty_pages = 0.0, 0, 0
+        self.at, self.iterator, self.latest_for = position, None, frozenset()
+        self.empty_pages = self.pages = 0
+        if not self.failures:
+            # What was refused belongs to the shard and not to the place: going elsewhere is no way around it.
+            self.due = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +56,8 @@ class ShardReaders:
     readers: list[Reader] = field(default_factory=list)
     numbered: int = 0
     head_in_a_row: int = 0
+    head_due: float = 0.0
+    """Until then the head is left alone, where one iterator has to do for all."""
 
 
 class Reading:
@@ -64,12 +72,14 @@ class Reading:
         world = self._world
         if world.stopping:
             return
-        ready, waits = self._candidates(entry)
+        ready, waits, wake = self._candidates(entry)
         if not ready:
+            if wake:
+                world.due.at(("shard", *entry.key), min(wake))
             return
         readers = self._shards.setdefault(entry.key, ShardReaders(Budget(world.settings.calls_per_shard)))
         now = world.now.monotonic
-        wake = [wait for _, wait in waits]
+        wake.extend(wait for _, wait in waits)
         places = [lane.place for lane in ready] + [lane.place for lane, _ in waits]
         for target in self._targets(places, readers):
             if any(lane.place.order == target.order for lane, _ in waits):
@@ -93,19 +103,21 @@ class Reading:
             reader.busy = False
             reader.iterator = event.iterator
             reader.issued = self._world.now.monotonic
+            self._resolve(reader)
 
-    def page(self, event: PageRead, entry: ShardEntry) -> Batch | None:
-        """The page as a batch, from where its reader stood up to where it stands now."""
+    def page(self, event: PageRead, entry: ShardEntry) -> tuple[Batch, frozenset[str]] | None:
+        """The page as a batch, from where its reader stood up to where it stands now; and the sinks that alone may have
+        it, if there are such."""
         reader = self._find(event.reader)
         if reader is None:
             return None
         now, page = self._world.now, event.page
         reader.busy = False
         reader.failures = 0
+        reader.pages += 1
         reader.issued = now.monotonic
         start = reader.at
-        if reader.latest and start.place is Place.BEGINNING:
-            start = Position(Place.BEGINNING, not_before=now.wall)
+        only = reader.latest_for
         last = page.changes[-1].sequence if page.changes else ""
         if page.next_iterator is None:
             end = end_of_shard(last or start.sequence)
@@ -119,9 +131,11 @@ class Reading:
             reader.due = now.monotonic + min(idle, _FIRST_POLL_SECONDS * 2.0 ** min(reader.empty_pages, 16))
             reader.empty_pages += 1
         reader.at, reader.iterator = end, page.next_iterator
+        if page.changes:
+            reader.latest_for = frozenset()
         if end.place is Place.END:
             self._shards[entry.key].readers.remove(reader)
-        return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body)
+        return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body), only
 
     def failed(self, event: ReadFailed) -> tuple[policy.Rule, Sequence[Lane]] | None:
         """What the policy says about the failure, and the lanes that this reader served."""
@@ -148,9 +162,11 @@ class Reading:
                 if reader.failures > 1
                 else 0.0
             )
-            reader.latest = False
+            reader.latest_for = frozenset()
         elif rule.action is policy.Action.RETRY:
-            reader.latest = reader.latest and reader.iterator is not None
+            if reader.iterator is None:
+                self._resolve(reader)
+                reader.latest_for = frozenset()
             reader.due = world.now.monotonic + policy.backoff(reader.failures, salt=event.reader.shard.shard)
         else:
             self._shards[entry.key].readers.remove(reader)
@@ -168,13 +184,19 @@ class Reading:
         shard = self._shards.get(key)
         return len(shard.readers) if shard else 0
 
-    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]]]:
-        """The lanes that can take a batch, and those that soon may: with the time until which they are waited for."""
+    def _candidates(self, entry: ShardEntry) -> tuple[list[Lane], list[tuple[Lane, float]], list[float]]:
+        """The lanes that can take a batch; those that soon may, with the time until which they are waited for; and when
+        to look again at others."""
         world = self._world
-        ready, waits = [], []
+        ready: list[Lane] = []
+        waits: list[tuple[Lane, float]] = []
+        wake: list[float] = []
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
+            elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].starved:
+                # It is called once there is room; should that take long, it looks for itself.
+                wake.append(world.now.monotonic + _STARVED_SECONDS)
             elif (
                 lane.state is LaneState.FLOWING
                 and world.sinks[lane.sink].is_open
@@ -185,7 +207,7 @@ class Reading:
                     until = unaccepted.given_at + world.settings.grace_seconds
                     if until > world.now.monotonic:
                         waits.append((lane, until))
-        return ready, waits
+        return ready, waits, wake
 
     def _targets(self, places: Sequence[Position], readers: ShardReaders) -> Iterator[Position]:
         head = places_head(places)
@@ -193,11 +215,27 @@ class Reading:
         if low.order == head.order:
             yield head
         elif self._world.settings.readers_per_shard == 1:
-            yield low if readers.head_in_a_row >= _CATCH_UP_SHARE else head
+            yield self._turn(head, low, readers)
         elif readers.head_in_a_row >= _CATCH_UP_SHARE:
             yield from (low, head)
         else:
             yield from (head, low)
+
+    def _turn(self, head: Position, low: Position, readers: ShardReaders) -> Position:
+        """Where the only iterator reads: some pages here, some there. Each change costs a call, and every turn reads
+        something."""
+        reader = readers.readers[0] if readers.readers else None
+        if reader is None:
+            return head
+        over = reader.pages >= _CATCH_UP_SHARE
+        now = self._world.now.monotonic
+        if reader.at.order == head.order:
+            if not over and not reader.empty_pages:
+                return head
+            idle = self._world.settings.idle_poll_seconds if reader.empty_pages else 0.0
+            readers.head_due = now + idle
+            return low
+        return low if reader.at.order == low.order and not (over and now >= readers.head_due) else head
 
     def _reader_at(
         self, readers: ShardReaders, shard: ShardKey, target: Position, places: Sequence[Position]
@@ -206,8 +244,10 @@ class Reading:
         for reader in readers.readers:
             if reader.at.order == target.order:
                 return reader
-        wanted = {places_head(places).order, min(place.order for place in places)}
-        free = next((r for r in readers.readers if not r.busy and r.at.order not in wanted), None)
+        wanted = [places_head(places).order, min(place.order for place in places)]
+        # One for each place is enough: two that met there are one too many.
+        needed = [next((r for r in readers.readers if r.at.order == order), None) for order in wanted]
+        free = next((r for r in readers.readers if not r.busy and r not in needed), None)
         if free is None and self._world.settings.readers_per_shard == 1:
             free = next((r for r in readers.readers if not r.busy), None)
         if free is not None:
@@ -225,16 +265,25 @@ class Reading:
         now = world.now.monotonic
         reader.busy = True
         readers.budget.spend(now)
-        alike = not reader.latest or all(lane.place.not_before is not None for lane in lanes)
+        alike = not reader.latest_for or all(lane.sink in reader.latest_for for lane in lanes)
         if reader.iterator is not None and alike and now - reader.issued < world.settings.iterator_seconds:
             world.emit(Read(reader.key, reader.iterator))
             return
-        reader.iterator = None
-        reader.latest = bool(lanes) and all(lane.wants_latest for lane in lanes)
-        for lane in lanes:
-            # Once only: a second iterator at the newest record would pass over what came in between.
-            lane.wants_latest = False
-        world.emit(OpenIterator(reader.key, reader.at, reader.latest))
+        reader.iterator, reader.latest_for = None, frozenset()
+        if all(self._may_begin_at_latest(lane) for lane in lanes):
+            reader.latest_for = frozenset(lane.sink for lane in lanes)
+        world.emit(OpenIterator(reader.key, reader.at, bool(reader.latest_for)))
+
+    def _may_begin_at_latest(self, lane: Lane) -> bool:
+        waited = self._world.now.monotonic - lane.since.monotonic
+        return lane.wants_latest and waited <= self._world.settings.latest_seconds
+
+    def _resolve(self, reader: Reader) -> None:
+        """Once only: a second iterator at the newest record would pass over what came in between."""
+        for sink in reader.latest_for:
+            lane = self._world.lane(sink, reader.key.shard)
+            if lane is not None:
+                lane.wants_latest = False
 
     def _find(self, key: ReaderKey) -> Reader | None:
         shard = self._shards.get(key.shard)

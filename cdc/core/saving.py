@@ -80,7 +80,7 @@ class Saving:
                 self.tables.get(lane.shard.stream, ""),
                 lane.kept_by_sink,
                 now,
-                lane.evidence.through,
+                lane.through,
             )
             for lane in self._cursors.values()
         ]

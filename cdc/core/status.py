@@ -46,7 +46,8 @@ class SinkStatus:
 class Status:
     sinks: tuple[SinkStatus, ...]
     lanes: tuple[LaneStatus, ...]
-    """Those that are not finished."""
+    """Those that are not finished, and finished ones whose children are not known yet: until those are, nobody can say
+    how far the changes of their items are."""
     source_error: str
     tables: tuple[str, ...]
     """Tables whose shards have been listed."""
@@ -71,10 +72,10 @@ def status(world: World) -> Status:
     )
     lanes, finished = [], 0
     for entry in world.entries():
+        has_children = bool(world.lineages[entry.stream.arn].children.get(entry.key))
         for lane in entry.lanes.values():
-            if lane.state is LaneState.FINISHED:
-                finished += 1
-            else:
+            finished += lane.state is LaneState.FINISHED
+            if lane.state is not LaneState.FINISHED or not has_children:
                 lanes.append(_lane(world, entry, lane))
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
     error = world.source_error.message if world.source_error else ""
@@ -105,19 +106,16 @@ def _delivered_until(lane: Lane) -> float:
     for given in lane.tracker.open:
         if given.first_created is not None:
             return given.first_created
-    known = [lane.since]
-    if lane.tracker.durable_created is not None:
-        known.append(lane.tracker.durable_created)
-    if lane.evidence.through is not None:
-        known.append(lane.evidence.through)
+    known = [lane.since.wall]
+    if lane.through is not None:
+        known.append(lane.through)
     if lane.evidence.last is not None and lane.tracker.clear:
         known.append(lane.evidence.last.wall)
     return max(known)
 
 
 def _through(lane: Lane) -> float | None:
-    known = [time for time in (lane.tracker.durable_created, lane.evidence.through) if time is not None]
-    return float(int(max(known) - THROUGH_SLACK_SECONDS)) if known else None
+    return None if lane.through is None else float(int(lane.through - THROUGH_SLACK_SECONDS))
 
 
 def _waits_for(world: World, lane: Lane) -> str:

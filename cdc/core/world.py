@@ -9,7 +9,7 @@ from cdc.core.lineage import Lane, LaneState, Lineage, ShardEntry
 from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
 from cdc.errors import CdcError
-from cdc.model import ShardKey
+from cdc.model import RETENTION_SECONDS, ShardKey
 from cdc.ports import Instant, SavedGap
 
 
@@ -38,8 +38,12 @@ class Settings:
     stop_seconds: float = 8.0
     iterator_seconds: float = 14 * 60.0
     """Iterators expire after 15 minutes."""
+    retention_seconds: float = float(RETENTION_SECONDS)
     long_ago_seconds: float = 23 * 3600.0
     """A sink that began longer ago may have had records on a shard that has expired since."""
+    latest_seconds: float = 10.0
+    """An iterator at the newest record may stand for the start so long after it; later, what came in between is read
+    from the oldest record on."""
     latest_slack_seconds: float = 120.0
 
 
@@ -91,6 +95,9 @@ class SinkEntry:
     starved: bool = False
     """Its share of the memory is used up: lanes wait until half of it is free again."""
     flushing: bool = False
+    flush_again: bool = False
+    """Something was accepted after the present flush began, and has to be flushed too."""
+    keeps_positions: bool = False
     progress_at: float = 0.0
     """Monotonic: when something last became durable."""
     delivered: int = 0
@@ -112,7 +119,7 @@ class SinkEntry:
         return self.state is SinkState.UP or (self.state is SinkState.PROBING and self.batches == 0)
 
 
-DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "finish"]
+DueKind = Literal["shard", "sink", "streams", "listing", "children", "save", "letters", "flush", "finish"]
 
 DueKey = tuple[DueKind, str, str]
 """What is due: its kind, and for example the two parts of a shard's key."""

@@ -70,16 +70,14 @@ class AdminServer:
         self._clients: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
+        self._address = ""
         self._stopping = threading.Event()
         self._wakes: tuple[socket.socket, socket.socket] | None = None
 
     @property
     def address(self) -> str:
-        """`host:port`, with the real port; an IPv6 address in brackets."""
-        if self._listener is None:
-            raise RuntimeError("the admin server was not started")
-        host, port = self._listener.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        """`host:port`, with the real port; an IPv6 address in brackets. Empty before `start`."""
+        return self._address
 
     def start(self, spawn: Spawn) -> None:
         """Listens and begins to answer. Once only.
@@ -88,6 +86,8 @@ class AdminServer:
             CdcError: `CONFIGURATION`: the port is busy or not allowed, or the host is none of this machine.
         """
         self._listener = _listen(self._host, self._port)
+        found, port = self._listener.getsockname()[:2]
+        self._address = f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
         # Closing one end tells all threads at once that it is over; closing the listener would not wake them.
         self._wakes = socket.socketpair()
         self._threads = [

@@ -76,7 +76,7 @@ def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmRepor
                 severity="warning",
                 about=f"sink {sink.name}",
                 message=f"{number} dead letter{'' if number == 1 else 's'}",
-                remedy="see `cdc dead-letters list`, mend the cause, then `cdc dead-letters replay`",
+                remedy="look at the reasons in the folder of `dead_letters.path`, and mend the cause",
             )
 
 

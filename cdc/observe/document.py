@@ -77,7 +77,7 @@ class SinkReport(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
     delivered: Annotated[int, Meta(ge=0, description="Changes made durable by this process")]
     redelivered: Annotated[int, Meta(ge=0, description="Changes that came back and were given again")]
-    dead_letters: Annotated[int | None, Meta(ge=0, description="All that are kept for this sink")]
+    dead_letters: Annotated[Count | None, Meta(description="All that are kept for this sink")]
     dead_letters_written: Annotated[int, Meta(ge=0, description="By this process")]
     batches_in_flight: Count
     tables: tuple[TableReport, ...]
@@ -133,7 +133,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     version: Literal[1]
     pipeline: str
-    at: Annotated[str, Meta(description="When this was true: RFC 3339, UTC")]
+    at: Time
     running: bool
     owner: OwnerReport | None
     alarms: Annotated[tuple[AlarmReport, ...], Meta(description="The worst first; empty: all is well")]

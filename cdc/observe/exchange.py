@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer  # `collections.abc.Buffer` is of Python 3.12
 
 _MOST_LINE_BYTES = 8192
-_LINGER_SECONDS = 0.5
+_LINGER_SECONDS = 1.0
 _LINGER_READS = 8
 
 
@@ -59,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Python's parser of requests, without its connections, its threads and its log."""
 
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # of a request that names none: answers have headers all the same
 
     def __init__(self, wire: "_Wire", routes: Routes) -> None:
         # The base class would do all of its work in its own constructor.

@@ -69,7 +69,10 @@ _WITHHELD = ("asyncio",)
 """Their messages quote the arguments of calls."""
 
 _FIRST = ("timestamp", "level", "logger", "event")
-_RESERVED = frozenset({*_FIRST, "exc_info", "stack_info", "exception", "stack"})
+_RESERVED = frozenset(
+    {*_FIRST, "exc_info", "stack_info", "exception", "positional_args", "self", "name", "method_name"}
+)
+"""Names that mean something to structlog, or to those who read the lines."""
 
 
 def configure(
@@ -163,13 +166,17 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Makes a foreign record safe before anything reads its message."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if hasattr(record, "_logger"):
+            # From structlog: the message is a dictionary, whose values `_safe_fields` looks at.
+            return super().format(record)
         safe = logging.makeLogRecord(record.__dict__)
-        if isinstance(safe.msg, BaseException):
-            safe.msg = describe(safe.msg)
+        safe.msg = str(_safe(safe.msg))
         if isinstance(safe.args, tuple):
             safe.args = tuple(_safe(value) for value in safe.args)
         elif isinstance(safe.args, Mapping):
-            safe.args = {name: _safe(value) for name, value in safe.args.items()}
+            # A single dictionary is taken for one of names, also where it is an argument like any other.
+            named = {name: _safe(value) for name, value in safe.args.items()}
+            safe.args = named if "%(" in safe.msg else (_safe(safe.args),)
         if not _is_ours(safe.name):
             safe.msg, safe.args = _first_line(safe), ()
         return super().format(safe)

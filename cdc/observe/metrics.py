@@ -92,12 +92,9 @@ class Metrics:
         self._calls = self._counter("cdc_api_calls_total", "Calls to services", "operation", "outcome")
         seconds: MetricName = "cdc_stage_seconds"
         histogram = Histogram(
-            seconds,
-            "Seconds per batch and stage",
-            ("pipeline", "stage"),
-            registry=self._registry,
-            buckets=_BUCKETS,
+            seconds, "Seconds per batch and stage", ("pipeline", "stage"), registry=None, buckets=_BUCKETS
         )
+        self._registry.register(_WithoutCreated(histogram))
         self._stages: dict[Stage, Observer] = {stage: histogram.labels(pipeline, stage) for stage in STAGES}
         self._newest = _Newest(pipeline, monotonic)
         self._registry.register(self._newest)
@@ -131,7 +128,9 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _counter(self, name: MetricName, text: str, *labels: str) -> Counter:
-        return Counter(name, text, ("pipeline", *labels), registry=self._registry)
+        counter = Counter(name, text, ("pipeline", *labels), registry=None)
+        self._registry.register(_WithoutCreated(counter))
+        return counter
 
 
 _Gap = tuple[str, str, str, str]
@@ -146,6 +145,21 @@ class _Snapshot:
     tables: Mapping[tuple[str, str], TableAtSink]
     complete_through: Mapping[tuple[str, str], float]
     gaps: Mapping[tuple[str, str], int]
+
+
+class _WithoutCreated(Collector):
+    """A metric without the time at which each of its series began: the library's addition, which doubles the series."""
+
+    def __init__(self, metric: Collector) -> None:
+        self._metric = metric
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._metric.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 class _Newest(Collector):

@@ -4,7 +4,7 @@ Colours are `rich` styles, which a console writes on terminals only. Texts from 
 without control characters.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from rich import box
@@ -23,6 +23,8 @@ PLAIN_WIDTH = 120
 _STATES = {"up": "green", "probing": "yellow", "opening": "yellow", "down": "bold red", "stopped": "yellow"}
 _SEVERITIES = {"error": "bold red", "warning": "yellow"}
 _UNKNOWN = "-"
+_MOST = 20
+"""Lines of one list: a page that scrolls the alarms away helps nobody, and `--json` has them all."""
 
 
 def render(report: Report) -> RenderableType:
@@ -36,24 +38,31 @@ def to_text(report: Report, *, width: int = PLAIN_WIDTH) -> str:
     Console(file=file, width=width, color_system=None, force_terminal=False, legacy_windows=False).print(
         render(report)
     )
-    return file.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 def _page(report: Report) -> Iterator[RenderableType]:
     yield _headline(report)
     yield from _alarms(report)
     yield from _section("Sinks", _sinks(report.sinks))
-    yield from _section("Counts", _counts(report.sinks))
+    yield from _section(
+        "Counts (changes: of this process; dead letters and gaps: all that are kept)", _counts(report.sinks)
+    )
     halted = [shard for shard in report.shards if shard.state == "halted"]
     if halted:
         yield from _section("Halted shards", _halted(halted))
+        yield from _more(halted)
+    held = [shard for shard in report.shards if shard.waits_for and shard.state not in ("halted", "waiting")]
+    if held:
+        yield from _section("Held up", _held(held))
+        yield from _more(held)
     if report.exit is not None:
         yield _text("")
         yield _text(
             f"Exit code {report.exit.code}: {report.exit.reason}", "bold red" if report.exit.code else ""
         )
         if report.exit.remedy:
-            yield Padding(_text(f"do: {report.exit.remedy}"), (0, 0, 0, 4))
+            yield _indented(_text(f"do: {report.exit.remedy}"), 4)
 
 
 def _headline(report: Report) -> Text:
@@ -75,13 +84,13 @@ def _alarms(report: Report) -> Iterator[RenderableType]:
         yield _text("No alarms.", "green")
         return
     yield _text(f"Alarms ({len(report.alarms)})", "bold")
-    for alarm in report.alarms:
-        line = Text("  ")
-        line.append(f"{alarm.severity.upper():8}", _SEVERITIES[alarm.severity])
-        line.append(printable(f"{alarm.about}: {alarm.message}"))
-        yield line
+    for alarm in report.alarms[:_MOST]:
+        line = Text(f"{alarm.severity.upper():8}", _SEVERITIES[alarm.severity])
+        line.append(printable(f"{alarm.about}: {alarm.message}"), "default not bold")
+        yield _indented(line, 2)
         if alarm.remedy:
-            yield Padding(_text(f"do: {alarm.remedy}"), (0, 0, 0, 10))
+            yield _indented(_text(f"do: {alarm.remedy}"), 10)
+    yield from _more(report.alarms)
 
 
 def _section(title: str, body: RenderableType) -> Iterator[RenderableType]:
@@ -155,19 +164,28 @@ def _counts(sinks: Iterable[SinkReport]) -> Table:
     return grid
 
 
-def _halted(shards: Iterable[ShardReport]) -> Table:
+def _halted(shards: Sequence[ShardReport]) -> Table:
     grid = _grid("sink", "table", "shard", "why", "what to do")
-    for shard in shards:
-        grid.add_row(
-            *(
-                _text(shard.sink),
-                _text(shard.table),
-                _text(shard.shard),
-                _text(shard.waits_for),
-                _text(shard.remedy),
-            )
-        )
+    for shard in shards[:_MOST]:
+        texts = (shard.sink, shard.table, shard.shard, shard.waits_for, shard.remedy)
+        grid.add_row(*(_text(text) for text in texts))
     return grid
+
+
+def _held(shards: Sequence[ShardReport]) -> Table:
+    grid = _grid("sink", "table", "shard", "by")
+    for shard in shards[:_MOST]:
+        grid.add_row(*(_text(text) for text in (shard.sink, shard.table, shard.shard, shard.waits_for)))
+    return grid
+
+
+def _more(of: Sequence[object]) -> Iterator[RenderableType]:
+    if len(of) > _MOST:
+        yield _indented(_text(f"and {len(of) - _MOST} more: see --json"), 2)
+
+
+def _indented(text: Text, by: int) -> Padding:
+    return Padding(text, (0, 0, 0, by), expand=False)
 
 
 def _text(text: str, style: str = "") -> Text:

@@ -11,6 +11,7 @@ from cdc.model import Place, Position
 from cdc.ports import Saved
 
 POSITIONS_VERSION = 1
+_PLAIN_WIDTH = 240
 
 
 class Finding(Protocol):
@@ -22,20 +23,30 @@ class Finding(Protocol):
     def problem(self) -> str: ...
 
 
+def _console() -> Console:
+    """Where a program may read the lines, nothing is cut to fit a screen."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
 def print_findings(findings: Sequence[Finding]) -> None:
     """One row for each part of the pipeline; the problems' remedies are printed by who ends the process."""
     table = Table("part", "", "found", box=None, pad_edge=False)
     for finding in findings:
         mark = "[red]problem[/]" if finding.problem else "[green]ok[/]"
         table.add_row(finding.place, mark, finding.problem or "\n".join(finding.seen))
-    Console(soft_wrap=True).print(table)
+    _console().print(table)
 
 
 def place_text(position: Position) -> str:
     """A position in words."""
     match position.place:
         case Place.BEGINNING:
-            return "beginning" if position.not_before is None else f"latest since {time_text(position.not_before)}"
+            return (
+                "beginning"
+                if position.not_before is None
+                else f"latest since {time_text(position.not_before)}"
+            )
         case Place.AFTER:
             return f"after {position.sequence}"
         case Place.END:
@@ -50,13 +61,19 @@ def print_positions(saved: Saved) -> None:
     table = Table("sink", "table", "shard", "position", "saved", box=None, pad_edge=False)
     for cursor in sorted(saved.cursors, key=lambda c: (c.sink, c.table, c.shard)):
         table.add_row(
-            cursor.sink, cursor.table, cursor.shard.shard, place_text(cursor.position), time_text(cursor.saved_at)
+            cursor.sink,
+            cursor.table,
+            cursor.shard.shard,
+            place_text(cursor.position),
+            time_text(cursor.saved_at),
         )
-    console = Console(soft_wrap=True)
+    console = _console()
     console.print(table)
     for gap in saved.gaps:
         decision = gap.decision or "waits for a decision: cdc positions reset"
-        console.print(f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False)
+        console.print(
+            f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
+        )
 
 
 def positions_as_json(saved: Saved) -> dict[str, Any]:
@@ -80,7 +97,13 @@ def positions_as_json(saved: Saved) -> dict[str, Any]:
             for cursor in saved.cursors
         ],
         "starts": [
-            {"sink": s.sink, "table": s.table, "stream": s.stream, "start": s.start, "started_at": s.started_at}
+            {
+                "sink": s.sink,
+                "table": s.table,
+                "stream": s.stream,
+                "start": s.start,
+                "started_at": s.started_at,
+            }
             for s in saved.starts
         ],
         "gaps": [

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc.config import Config
+from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Stop, StopRequested
 from cdc.core.world import Settings
@@ -20,6 +21,7 @@ from cdc.process import this_process
 from cdc.runtime import signals
 from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_of
 from cdc.runtime.board import Board
+from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports
 from cdc.runtime.loop import Loop
@@ -48,16 +50,20 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
     clock = clock or SystemClock()
     metrics = Metrics(config.pipeline)
     workers = Workers()
-    try:
-        with ExitStack() as stack:
-            source = source_of(config, clock, metrics.api_call)
-            stack.callback(source.close)
-            _look_before_the_first_start(config, source)
-            state, lease, saved = stack.enter_context(_owned(config, clock))
-            stop = _run(config, until_caught_up, _Surroundings(clock, metrics, workers, source, state, lease, saved))
-    finally:
-        left = workers.close(_CLOSE_SECONDS)
-    return Outcome(stop, left)
+    inbox: Inbox = Inbox()
+    left_behind: list[str] = []
+    with ExitStack() as stack:
+        # First of all: a signal during the start is no different from a later one.
+        stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
+        source = source_of(config, clock, metrics.api_call)
+        stack.callback(source.close)
+        _look_before_the_first_start(config, source)
+        state, lease, saved = stack.enter_context(_owned(config, clock))
+        # Before the lease is released: nothing works on the state any more.
+        stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
+        around = _Surroundings(clock, metrics, workers, inbox, source, state, lease, saved)
+        stop = _run(config, until_caught_up, around)
+    return Outcome(stop, left_behind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +71,16 @@ class _Surroundings:
     clock: Clock
     metrics: Metrics
     workers: Workers
+    inbox: Inbox
     source: Source
     state: StateStore
     lease: Lease
     saved: Saved
 
 
-def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:  # noqa: FBT001 - private
+def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
-    inbox: Inbox = Inbox()
+    inbox = around.inbox
     outlets = outlets_of(config, workers, clock, metrics.api_call)
     metrics.saved_gaps(around.saved.gaps)
     with ExitStack() as stack:
@@ -83,6 +90,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop: 
         board = Board(config, metrics, clock, around.lease.owner, letters)
         health = LoopHealth(lambda: clock.now().monotonic)
         address = stack.enter_context(_admin(config, board, health, metrics, workers))
+        board.listens(address)
         ports = Ports(
             config.pipeline, around.source, outlets, around.state, around.lease, letters, clock, metrics
         )  # fmt: skip
@@ -96,7 +104,6 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop: 
             turned=health.turned,
             publish=board.publish,
         )
-        stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         _log.info("running", pipeline=config.pipeline, sinks=",".join(outlets), admin=address or "none")
         try:
             stop = loop.run()
@@ -106,7 +113,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop: 
         return stop
 
 
-def _settings(config: Config, until_caught_up: bool) -> Settings:  # noqa: FBT001 - private
+def _settings(config: Config, until_caught_up: bool) -> Settings:
     return Settings(
         start=config.source.start,
         until_caught_up=until_caught_up,
@@ -120,14 +127,18 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
     state = state_of(config, read_only=True)
     state.open()
     try:
-        if not state.load().starts:
-            source.streams()
+        first = not state.load().starts
     except CdcError as error:
         if error.kind is ErrorKind.STATE_FORMAT:
             raise
-        raise ConfigError(error.message, remedy=error.remedy) from error
+        raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
     finally:
         state.close()
+    if first:
+        try:
+            source.streams()
+        except CdcError as error:
+            raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 
 
 @contextmanager
@@ -161,7 +172,9 @@ def _close(outlets: Mapping[str, Outlet]) -> None:
 
 
 @contextmanager
-def _admin(config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers) -> Iterator[str]:
+def _admin(
+    config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers
+) -> Iterator[str]:
     """The admin server's address, empty if there is to be none."""
     if config.admin is None:
         yield ""

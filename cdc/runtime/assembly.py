@@ -71,9 +71,16 @@ def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:
     return FileDeadLetters(config.dead_letters.path, config.pipeline, read_only=read_only)
 
 
-def sink_context(config: Config, name: str, workers: Workers, clock: Clock, count_call: CountCall) -> SinkContext:
+def sink_context(
+    config: Config, name: str, workers: Workers, clock: Clock, count_call: CountCall
+) -> SinkContext:
     return SinkContext(
-        config.pipeline, config.base, config.source.tables, clock, workers.spawner(f"sink-{name}-io"), count_call
+        config.pipeline,
+        config.base,
+        config.source.tables,
+        clock,
+        workers.spawner(f"sink-{name}-io"),
+        count_call,
     )
 
 

@@ -1,5 +1,8 @@
 """The newest status, for whoever asks: the metrics, `/status`, `/ready`."""
 
+import threading
+from dataclasses import replace
+
 from cdc.config import Config
 from cdc.core.messages import Stop
 from cdc.core.status import Status
@@ -14,14 +17,21 @@ from cdc.ports import Clock, DeadLetters, Owner
 class Board:
     """Written by the loop, read by the admin server's threads: what is published is never changed."""
 
-    def __init__(self, config: Config, metrics: Metrics, clock: Clock, owner: Owner, letters: DeadLetters) -> None:
+    def __init__(
+        self, config: Config, metrics: Metrics, clock: Clock, owner: Owner, letters: DeadLetters
+    ) -> None:
         self._config = config
         self._metrics = metrics
         self._clock = clock
         self._owner = owner
         self._letters = letters
         self._watermarks = Watermarks()
+        self._lock = threading.Lock()
         self._status: Status | None = None
+
+    def listens(self, address: str) -> None:
+        """The admin server's `host:port`, known once it listens."""
+        self._owner = replace(self._owner, admin=address)
 
     def publish(self, status: Status) -> None:
         self._status = status
@@ -38,8 +48,11 @@ class Board:
 
     def report(self, stop: Stop | None = None) -> Report:
         status = self._status or Status((), (), "", (), 0)
-        facts = facts_of(self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status)
-        return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
+        facts = facts_of(
+            self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status
+        )
+        with self._lock:
+            return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
 
 
 def facts_of(

@@ -1,7 +1,7 @@
 """`cdc check`: finds out with read-only calls whether a run would work. Changes nothing."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,10 +9,13 @@ from typing import Any
 
 from cdc.config import Config
 from cdc.connector import AnySinkConnector, SinkContext, SourceContext
-from cdc.errors import CdcError, ConfigError
+from cdc.core import policy
+from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.ports import Clock
 from cdc.runtime.assembly import dead_letters_of, sink_context, source_of, state_of
 from cdc.runtime.workers import Workers
+
+Rules = Mapping[ErrorKind, policy.Rule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +37,29 @@ def check(config: Config, clock: Clock) -> list[Finding]:
         workers.close(2.0)
 
 
+def remedy(rules: Rules, error: CdcError) -> str:
+    """The error's own remedy, or the general one for its kind; empty where the message has to say it all."""
+    general = rules.get(error.kind)
+    return error.remedy or (general.remedy if general is not None else "")
+
+
 def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Finding]:
-    yield _find("source", lambda: _source(config, clock))
+    yield _find("source", policy.SOURCE, lambda: _source(config, clock))
     for sink, connector in config.sinks_with_connectors():
         context = sink_context(config, sink.name, workers, clock, _uncounted)
         envelope = config.envelope_of(sink)
         takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
-        yield _find(f"sink {sink.name}", partial(_sink, connector, sink, context, takes))
-    yield _find("schema registry", lambda: _folder(config.schema_.registry.path))
-    yield _find("state", lambda: _state(config))
-    yield _find("dead letters", lambda: _dead_letters(config))
+        yield _find(f"sink {sink.name}", policy.SINK, partial(_sink, connector, sink, context, takes))
+    yield _find("schema registry", policy.STATE, lambda: _folder(config.schema_.registry.path))
+    yield _find("state", policy.STATE, lambda: _state(config))
+    yield _find("dead letters", policy.STATE, lambda: _dead_letters(config))
 
 
-def _find(place: str, look: Callable[[], Sequence[str]]) -> Finding:
+def _find(place: str, rules: Rules, look: Callable[[], Sequence[str]]) -> Finding:
     try:
         return Finding(place, look())
     except CdcError as error:
-        return Finding(place, (), error.message, error.remedy)
+        return Finding(place, (), error.message, remedy(rules, error))
 
 
 def _source(config: Config, clock: Clock) -> Sequence[str]:
@@ -63,7 +72,9 @@ def _source(config: Config, clock: Clock) -> Sequence[str]:
     return connector.probe(settings, SourceContext(config.pipeline, clock, settings.readers, _uncounted))
 
 
-def _sink(connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]) -> Sequence[str]:
+def _sink(
+    connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]
+) -> Sequence[str]:
     return [*takes, *connector.probe(sink, context)]
 
 
@@ -75,7 +86,9 @@ def _folder(path: Path) -> Sequence[str]:
     if not nearest.is_dir():
         raise ConfigError(f"{path}: {nearest} is not a folder", remedy="name another path")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise ConfigError(f"{path}: may not write to {nearest}", remedy="give this user the right to write there")
+        raise ConfigError(
+            f"{path}: may not write to {nearest}", remedy="give this user the right to write there"
+        )
     return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]
 
 

@@ -185,7 +185,9 @@ class Dispatcher:
     def _write_letters(self, command: m.WriteLetters) -> None:
         sink, shard = command.sink, command.shard
         try:
-            self._ports.dead_letters.write([_letter(self._ports, command, reject) for reject in command.rejects])
+            self._ports.dead_letters.write(
+                [_letter(self._ports, command, reject) for reject in command.rejects]
+            )
         except CdcError as error:
             self._inbox.put(m.LettersFailed(sink, shard, command.id, error))
         else:

@@ -39,7 +39,7 @@ def current_report(config: Config, clock: Clock) -> Report:
 
 def _ask(owner: Owner) -> Report | None:
     try:
-        with urllib.request.urlopen(f"http://{owner.admin}/status", timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{owner.admin}/status", timeout=_TIMEOUT_SECONDS) as answer:
             return from_json(answer.read())
     except (urllib.error.URLError, OSError, ValueError):
         return None  # it does not answer, or is something else by now: the saved positions are what is known

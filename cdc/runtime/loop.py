@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from cdc.core.engine import Engine
-from cdc.core.messages import Command, Started, Stop, Tick
+from cdc.core.messages import Command, Started, Stop, StopRequested, Tick
 from cdc.core.status import Status, status
 from cdc.errors import CdcError, ErrorKind
 from cdc.ports import Clock
@@ -22,7 +22,7 @@ class Loop:
     Beside the events it renews the lease and publishes the status, both by time.
     """
 
-    def __init__(  # noqa: PLR0913 - the loop is where everything meets
+    def __init__(
         self,
         engine: Engine,
         dispatcher: Dispatcher,
@@ -63,6 +63,8 @@ class Loop:
             event = Tick()
         if isinstance(event, Crashed):
             raise event.error
+        if isinstance(event, StopRequested):
+            _log.info("stopping")
         now = self._clock.now()
         self._turned()
         return self._do(self._engine.handle(event, now))

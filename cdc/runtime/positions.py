@@ -49,7 +49,8 @@ def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Cl
     """
     if sink not in [configured.name for configured in config.sinks]:
         raise ConfigError(
-            f"no sink {sink} in this configuration", remedy="one of: " + ", ".join(s.name for s in config.sinks)
+            f"no sink {sink} in this configuration",
+            remedy="one of: " + ", ".join(s.name for s in config.sinks),
         )
     with _owned(config, clock) as (state, lease):
         saved = state.load()
@@ -67,13 +68,21 @@ def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Cl
         done = []
         for key in chosen:
             now = clock.now().wall
-            dropped = [child for child in _descendants(key, listed) if child in rows] if to == "trim-horizon" else []
+            dropped = (
+                [child for child in _descendants(key, listed) if child in rows]
+                if to == "trim-horizon"
+                else []
+            )
             for child in dropped:
                 del rows[child]
             forgotten.extend(dropped)
             position = replace(_target(listed.get(key), to, now), epoch=epoch)
-            rows[key] = SavedCursor(sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now)
-            known = gaps.get((sink, key)) or SavedGap(sink, key, tables.get(key.stream, ""), now, "reset by hand")
+            rows[key] = SavedCursor(
+                sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
+            )
+            known = gaps.get((sink, key)) or SavedGap(
+                sink, key, tables.get(key.stream, ""), now, "reset by hand"
+            )
             gaps[sink, key] = replace(known, decision=f"reset to {to}")
             done.append(ResetDone(sink, key, to, len(dropped)))
         state.save(
@@ -110,7 +119,7 @@ def _chosen(saved: Saved, listed: dict[ShardKey, Shard], sink: str, shard: str |
 
 
 def _listed(config: Config, clock: Clock) -> dict[ShardKey, Shard]:
-    source = source_of(config, clock, lambda operation, outcome: None)
+    source = source_of(config, clock, lambda *_: None)
     try:
         return {shard.key: shard for stream in source.streams() for shard in source.shards(stream).shards}
     finally:

@@ -14,7 +14,7 @@ def handled(request_stop: Callable[[], None]) -> Iterator[None]:
     """Calls `request_stop` on the first signal. Restores what was there before."""
     seen = False
 
-    def handler(number: int, frame: FrameType | None) -> None:
+    def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal seen
         if seen:
             os._exit(1)

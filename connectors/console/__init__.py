@@ -11,6 +11,8 @@ from connectors.console.sink import ConsoleSink
 
 
 class ConsoleConfig(SinkConfig):
+    """Lines on standard output, to look at. Shows values of items."""
+
     type: Literal["console"]
     format: Literal["auto", "text", "json"] = "auto"
     """`auto`: text on a terminal, JSON (`schemas/file-line.schema.json`) elsewhere."""

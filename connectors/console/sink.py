@@ -13,7 +13,7 @@ from cdc.model import Batch, Durability, EncodedBatch, Position, ShardKey
 from cdc.ports import Receipt
 from cdc.receipts import Receipts
 from connectors.console.text import one_line
-from schemas.change_line import encode_lines
+from schemas.change_line import encode_lines, rejects
 
 Format = Literal["auto", "text", "json"]
 
@@ -46,7 +46,7 @@ class ConsoleSink:
         except SinkError as error:
             self._receipts.fail(entry, error)
         else:
-            self._receipts.durable(entry, Durability())
+            self._receipts.durable(entry, Durability(rejects(batch.batch)))
         return entry.receipt
 
     def flush(self, *, deadline: float) -> "Future[None]":
@@ -85,4 +85,5 @@ class ConsoleSink:
 def _print(batch: Batch, output: TextIO) -> None:
     console = Console(file=output, highlight=False, markup=False, emoji=False)
     for change in batch.changes:
-        console.print(one_line(batch, change), soft_wrap=True)
+        if change.dynamodb.keys:
+            console.print(one_line(batch, change), soft_wrap=True)

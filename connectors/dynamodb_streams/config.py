@@ -1,10 +1,10 @@
 """The keys of `source:` for `type: dynamodb-streams`."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from cdc.connector import SourceConfig
 
@@ -20,24 +20,17 @@ class DynamoDBStreamsConfig(SourceConfig):
 
     type: Literal["dynamodb-streams"]
     region: str | None = None
-    """None: the SDK's own setting (`AWS_REGION`, profile)."""
+    """The tables' region; without it the SDK's own setting (`AWS_REGION`, profile)."""
     endpoint_url: str | None = None
-    """DynamoDB Local, moto, Alternator, a VPC endpoint. None: the region's own."""
+    """DynamoDB Local, moto, Alternator, a VPC endpoint; without it the region's own."""
     streams_endpoint_url: str | None = None
-    """Where the Streams API answers elsewhere than DynamoDB; None: `endpoint_url`."""
+    """Where the Streams API answers, if elsewhere than `endpoint_url`."""
     profile: str | None = None
+    """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
     role_arn: str | None = None
     """A role to assume with the credentials that were found."""
     external_id: str | None = None
     """What the trust policy of `role_arn` asks for."""
-    start: Literal["trim-horizon", "latest"] = "trim-horizon"
-    """Where a sink begins that has nothing saved. Read by the engine."""
-    on_gap: Literal["halt"] = "halt"
-    """What follows when changes expired before they were read. Read by the engine."""
-    idle_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 1.0
-    """How long an idle shard is left alone. Read by the engine; an iterator expires after 15 minutes."""
-    readers: Annotated[int, Field(ge=1, le=256)] = 8
-    """How many calls run at once. Read by the runtime."""
 
     @field_validator("start", "on_gap", mode="before")
     @classmethod

@@ -67,6 +67,8 @@ _REMEDIES = {
     "SignatureDoesNotMatch": "check the secret key, source.region and this machine's clock",
 }
 
+_NO_TABLE = "create the table, or mend source.tables, source.region or source.endpoint_url"
+
 _CREDENTIALS = (
     vendor.NoCredentialsError,
     vendor.PartialCredentialsError,
@@ -158,7 +160,9 @@ def _answered(error: vendor.ClientError, where: str) -> SourceError:
     message = ": ".join(parts)
     if request_id := metadata.get("RequestId"):
         message += f" (request {request_id})"
-    return SourceError(_kind(code, status), message, remedy=_REMEDIES.get(code, ""))
+    kind = _kind(code, status)
+    remedy = _NO_TABLE if kind is ErrorKind.NOT_FOUND and error.operation_name == "DescribeTable" else ""
+    return SourceError(kind, message, remedy=remedy or _REMEDIES.get(code, ""))
 
 
 def _kind(code: str, status: int) -> ErrorKind:

@@ -12,6 +12,8 @@ from connectors.file.sink import FileSink
 
 
 class FileConfig(SinkConfig):
+    """JSON lines, appended to a file."""
+
     type: Literal["file"]
     path: Path
     """The file; its folder exists. Relative to the configuration file. It may be moved away (rotated) at any time."""

@@ -7,11 +7,11 @@ from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 
 from cdc.errors import SinkError
-from cdc.model import EncodedBatch, Position, ShardKey
+from cdc.model import Durability, EncodedBatch, Position, ShardKey
 from cdc.ports import Receipt
 from cdc.receipts import Receipts, Undurable
 from connectors.file.appender import MAX_APPEND_BYTES, Appender
-from schemas.change_line import encode_lines
+from schemas.change_line import encode_lines, rejects
 
 _MAX_WAITING_BYTES = 8 << 20
 """More than this is not accepted before the disk has taken what is waiting."""
@@ -144,4 +144,4 @@ class FileSink:
                 self._receipts.fail(entry, error)
             return
         for entry, _ in live:
-            self._receipts.durable(entry)
+            self._receipts.durable(entry, Durability(rejects(entry.encoded.batch)))

@@ -3,11 +3,13 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from cdc.errors import ErrorKind, SinkError
+from connectors.kafka.codes import ABSENT, DENIED
 from connectors.kafka.config import STALL_PROPERTIES, KafkaConfig
 
 LOG = logging.getLogger("connectors.kafka.librdkafka")
@@ -15,46 +17,12 @@ LOG = logging.getLogger("connectors.kafka.librdkafka")
 BATCH_BYTES = 1_000_000
 """librdkafka's default `batch.size`."""
 
-RECORD_REFUSALS = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-        KafkaError.INVALID_TIMESTAMP,
-    }
-)
-"""What a broker answers about the records themselves: the same ones are refused again, however often they are sent. The
-answer is about a whole batch of records, of which one may be the cause, or only their number."""
-
-SIDE_EFFECTS = frozenset(
-    {
-        KafkaError._PURGE_QUEUE,
-        KafkaError._PURGE_INFLIGHT,
-        KafkaError._INVALID_DIFFERENT_RECORD,
-        KafkaError._FATAL,
-    }
-)
-"""Reports of messages that failed because another one did."""
-
-DENIED = frozenset(
-    {
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
-_ABSENT = frozenset(
-    {
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    }
-)
-
 _SECRET_NAME = re.compile(r"password|secret|token|credential|jaas|\.pem$|oauthbearer\.config")
 _PROPERTY = re.compile(r'property "?([a-z0-9._]+)')
+_NUMBER = re.compile(r"\d+")
+_REPEAT_SECONDS = 60.0
+"""How long a line is not logged again that differs in nothing but numbers."""
+_REMEMBERED_LINES = 100
 _HIDDEN = "***"
 _SHOWABLE_LENGTH = 3
 """Values of other properties are hidden where they are longer than this: `all` or `5` would blot out half a message."""
@@ -85,6 +53,7 @@ class LibraryLog:
 
     def __init__(self, redact: Redaction) -> None:
         self._redact = redact
+        self._said: dict[str, float] = {}
 
     def log(self, level: int, template: str, *parts: object) -> None:
         """`parts`: facility, client, text."""
@@ -93,8 +62,18 @@ class LibraryLog:
             return  # of its being experimental the operator could do nothing: it is the sink's choice
         if facility == "FATAL":
             level = logging.WARNING  # to librdkafka; the sink goes on with a new producer
-        if LOG.isEnabledFor(level):
+        if LOG.isEnabledFor(level) and not self._just_said(text):
             LOG.log(level, "%s", self._redact(text))
+
+    def _just_said(self, text: str) -> bool:
+        """Brokers that are down are reported with every attempt to reach them, many times a second."""
+        gist, now = _NUMBER.sub("0", text), monotonic()
+        if now - self._said.get(gist, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
+            return True
+        if len(self._said) >= _REMEMBERED_LINES:
+            self._said.clear()
+        self._said[gist] = now
+        return False
 
 
 def library_properties(config: KafkaConfig, *, client: str) -> dict[str, str]:
@@ -172,7 +151,7 @@ def sink_error(error: KafkaError, *, topic: str | None, redact: Redaction) -> Si
     message = f"{place}{redact(error.str())} ({error.name()})"
     if code in DENIED:
         return SinkError(ErrorKind.ACCESS_DENIED, message)
-    if code in _ABSENT and topic:
+    if code in ABSENT and topic:
         return SinkError(
             ErrorKind.NOT_FOUND,
             message,

@@ -33,7 +33,16 @@ _PROMISES = {
         "an item's partition must be the one that Java producers choose",
     ),
 }
-_CALLBACKS = {"on_delivery", "error_cb", "logger", "log_cb", "stats_cb", "throttle_cb", "oauth_cb", "partitioner_cb"}
+_CALLBACKS = {
+    "on_delivery",
+    "error_cb",
+    "logger",
+    "log_cb",
+    "stats_cb",
+    "throttle_cb",
+    "oauth_cb",
+    "partitioner_cb",
+}
 
 
 def _property_text(value: Any) -> Any:
@@ -65,6 +74,7 @@ class KafkaConfig(SinkConfig):
     headers: bool = True
     """Whether each message has the headers that `schemas/kafka-headers.schema.json` describes."""
     delivery: Literal["at-least-once"] = "at-least-once"
+    """`at-least-once`: a change may come twice after a failure, in order."""
     properties: Mapping[str, PropertyValue] = Field(default_factory=dict)
     """Any property of librdkafka (its CONFIGURATION.md): SASL, TLS, sizes, times. `delivery.timeout.ms` is how long
     nothing may arrive before the sink counts as unavailable."""

@@ -3,27 +3,20 @@
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
 from cdc.errors import ErrorKind
 from cdc.model import Durability, ShardKey
 from cdc.receipts import Undurable
-from connectors.kafka.client import RECORD_REFUSALS, SIDE_EFFECTS
+from connectors.kafka.codes import RECORD_REFUSALS, SIDE_EFFECTS
 from connectors.kafka.messages import Message
 
 Report = Callable[[KafkaError | None, object], None]
 
 
-class Produce(Protocol):
-    """`Producer.produce`; by position, which is the cheaper call."""
-
-    def __call__(
-        self, topic: str, value: bytes | None, key: bytes, partition: int, on_delivery: Report,
-        unused: None, timestamp: int, headers: object, /,
-    ) -> None: ...  # fmt: skip
-
+Produce = Callable[..., None]
+"""`Producer.produce`; called by position, which is cheaper."""
 
 _ANY_PARTITION = -1
 _NOW = 0
@@ -119,37 +112,40 @@ class Flight:
         """
         if self._messages is None:
             self._messages = make()
-        messages, topic, report = self._messages, self.topic, self._report
-        end = len(messages) if limit is None else min(len(messages), self._next + limit)
-        produced = 0
+        length = len(self._messages)
         try:
-            for at in range(self._next, end):
-                if at in self._done:
-                    self._next = at + 1
-                    continue
-                key, value, headers, index = messages[at]
-                if alone:
-                    report = partial(self._report_one, at, index)
-                try:
-                    produce(topic, value, key, _ANY_PARTITION, report, None, _NOW, headers)
-                except KafkaException as error:
-                    if error.args[0].code() not in RECORD_REFUSALS:
-                        raise
-                    # Refused here and now (`message.max.bytes`): nothing after it has been given out.
-                    self.refused[index] = _reason(error.args[0])
-                    self._done.add(at)
-                else:
-                    produced += 1
-                self._next = at + 1
+            self._give_out(
+                produce, self._messages, length if limit is None else self._next + limit, alone=alone
+            )
         except BufferError:
-            pass  # the queue is full; the rest follows when reports have come
-        finally:
-            self.produced += produced
-        if self._next == len(messages):
+            return  # the queue is full; the rest follows when reports have come
+        if self._next == length:
             self._messages = None
             self._planned = self.produced
             if self.reported == self._planned:
                 self._landed.append(self)
+
+    def _give_out(self, produce: Produce, messages: list[Message], end: int, *, alone: bool) -> None:
+        topic, report, produced = self.topic, self._report, 0
+        try:
+            for at in range(self._next, min(end, len(messages))):
+                if at not in self._done:
+                    key, value, headers, index = messages[at]
+                    if alone:
+                        report = partial(self._report_one, at, index)
+                    try:
+                        produce(topic, value, key, _ANY_PARTITION, report, None, _NOW, headers)
+                    except KafkaException as error:
+                        if error.args[0].code() not in RECORD_REFUSALS:
+                            raise
+                        # Refused here and now: the next one may be given out as if it had never been.
+                        self.refused[index] = _refused_here(error.args[0])
+                        self._done.add(at)
+                    else:
+                        produced += 1
+                self._next = at + 1
+        finally:
+            self.produced += produced
 
     def rewind(self) -> None:
         """Begins again, once nothing of it is in librdkafka. What is known to have arrived record by record is left
@@ -189,11 +185,16 @@ class Flight:
             self._done.add(at)
         elif error.code() in RECORD_REFUSALS:
             self._done.add(at)
-            self.refused[index] = _reason(error)
+            self.refused[index] = _refused_there(error)
             self._on_trouble()
             error = None
         self._report(error, message)
 
 
-def _reason(error: KafkaError) -> str:
-    return f"{error.str()} ({error.name()})"
+def _refused_here(error: KafkaError) -> str:
+    return f"larger than the sink's message.max.bytes ({error.name()})"
+
+
+def _refused_there(error: KafkaError) -> str:
+    # librdkafka's words for the code; a broker's own may cite the record.
+    return f"{KafkaError(error.code()).str()} ({error.name()})"

@@ -1,10 +1,7 @@
 """Kafka messages of an encoded batch: framing, headers, tombstones."""
 
 from cdc.model import EncodedBatch, EventName
-
-FRAME_MAGIC = b"\x00"
-"""The first byte of a framed key or value; the schema's id follows as four bytes, big-endian (Confluent Schema Registry,
-wire format)."""
+from schemas.framing import header
 
 HEADERS_VERSION = b"1"
 """Of the shape that `schemas/kafka-headers.schema.json` describes."""
@@ -22,17 +19,12 @@ _OPS: dict[EventName, tuple[str, bytes | str]] = {
 }
 
 
-def frame(schema_id: int) -> bytes:
-    """What stands before each key or value of this schema."""
-    return FRAME_MAGIC + schema_id.to_bytes(4, "big")
-
-
 def messages_of(encoded: EncodedBatch, *, tombstones: bool, headers: bool) -> list[Message]:
     """All messages of a batch, in order; a delete's tombstone follows its value at once."""
     avro = encoded.avro
     if avro is None:
         return []
-    key_frame, value_frame = frame(avro.key_schema.id), frame(avro.value_schema.id)
+    key_frame, value_frame = header(avro.key_schema.id), header(avro.value_schema.id)
     # `cdc.model.version`, with what is the same for a whole stream made once: sequence numbers have up to 40 digits
     # (API reference, SequenceNumber), so that padding the text is padding the number.
     prefix = f"{encoded.batch.stream.created_ms:013d}-{0:06d}-"

@@ -5,12 +5,16 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from time import monotonic
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, ResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public names, re-exported without `as`
+    AdminClient,
+    ClusterMetadata,
+    ConfigResource,
+    ResourceType,
+)
 
 from cdc.connector import SinkContext
 from cdc.errors import ErrorKind, SinkError
 from connectors.kafka.client import (
-    DENIED,
     LibraryLog,
     Redaction,
     library_properties,
@@ -18,10 +22,11 @@ from connectors.kafka.client import (
     serve,
     sink_error,
 )
+from connectors.kafka.codes import DENIED
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.topics import name_pattern
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 _TRY_SECONDS = 1.0
 _BROKER_CONFIG_SECONDS = 3.0
 
@@ -71,7 +76,7 @@ def _metadata(
     deadline = monotonic() + CONNECT_SECONDS
     while True:
         try:
-            return producer.list_topics(timeout=_TRY_SECONDS)
+            metadata: ClusterMetadata = producer.list_topics(timeout=_TRY_SECONDS)
         except KafkaException as failed:
             serve(producer, 0)
             denied = [error for error in errors if error.code() in DENIED]
@@ -80,6 +85,8 @@ def _metadata(
                 error = (denied or errors or [failed.args[0]])[-1]
                 mapped = sink_error(error, topic=None, redact=redact)
                 raise SinkError(mapped.kind, f"{config.bootstrap_servers}: {mapped.message}") from None
+        else:
+            return metadata
 
 
 def _brokers_create_topics(

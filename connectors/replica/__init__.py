@@ -48,12 +48,23 @@ class ReplicaConfig(SinkConfig):
     table: str = "{table}"
     """Name of the replica, which has to exist with the source's key schema. `{table}` is the source table's name."""
     region: str | None = None
+    """The replica's region; without it the SDK's own setting (`AWS_REGION`, profile)."""
     endpoint_url: str | None = None
+    """DynamoDB Local, a VPC endpoint; without it the region's own."""
     profile: str | None = None
-    role_arn: str | None = None
-    """Role that is assumed to write; a session name and the refreshing are botocore's."""
-    external_id: str | None = None
+    """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
+    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[0-9]+:role/.+$", max_length=2048)] | None = (
+        None
+    )
+    """Role that is assumed to write, with the credentials of `profile` or of the usual chain."""
+    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]+$", min_length=2, max_length=1224)] | None = (
+        None
+    )
+    """What the role's trust policy asks for (STS API reference, AssumeRole)."""
     guard: Literal["versioned"] = "versioned"
+    """`versioned`: each item carries the version of its last change, and nothing older overwrites it."""
+    """Each item of the replica carries `_cdc_version`. A source item that has an attribute of that name itself (the
+    source is a replica of another table) is refused: it becomes a dead letter."""
     tombstones: TombstonesConfig = TombstonesConfig()
     tombstone_days: Annotated[int, Field(ge=2, le=3650)] = 7
     """How long a delete is remembered. At least two days: a change may be read when it is a day old, and is written

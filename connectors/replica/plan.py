@@ -19,7 +19,7 @@ class Target:
     wire: Wire
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class ItemWrite:
     """The changes that one batch has for one item.
 

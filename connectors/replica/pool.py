@@ -21,7 +21,7 @@ Advance = Callable[[ItemWrite], float | None]
 """See `ItemWriter.advance`."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Delivery:
     """A batch on its way."""
 
@@ -187,7 +187,7 @@ class WritePool:
         """What each thread does."""
         try:
             self._write_until_closed()
-        except BaseException as error:
+        except Exception as error:
             # Nobody asks a thread how it ended: the receipts say it.
             for entry in self._receipts.undurable():
                 self._receipts.fail(entry, error)

@@ -29,6 +29,8 @@ class TableDescription:
     arn: str
     table_id: str
     """Empty where the endpoint has none."""
+    stream_arn: str
+    """Of its newest stream; empty if it never had one."""
     status: str
     key: tuple[KeyAttribute, ...]
 
@@ -71,6 +73,7 @@ class Tables:
             name=name,
             arn=table.get("TableArn", ""),
             table_id=table.get("TableId", ""),
+            stream_arn=table.get("LatestStreamArn", ""),
             status=table["TableStatus"],
             key=tuple(KeyAttribute(one["AttributeName"], types[one["AttributeName"]]) for one in schema),
         )
@@ -83,7 +86,7 @@ class Tables:
         """
         table = self.describe(name)
         if table is None:
-            message = f"there is no replica table {name} in this account and region"
+            message = f"there is no replica table {name} at {self._client.meta.endpoint_url} in this account and region"
             raise SinkError(
                 ErrorKind.NOT_FOUND,
                 message,
@@ -163,7 +166,7 @@ class Tables:
             "UpdateTimeToLive": self._client.update_time_to_live,
         }
         try:
-            with aws_errors(f"{operation} of table {table}"):
+            with aws_errors(f"{operation} of table {table} at {self._client.meta.endpoint_url}"):
                 answer = methods[operation](**parameters)
         except SinkError as error:
             self._count_call(operation, error.kind)
@@ -199,7 +202,7 @@ def check_source(stream: Stream, replica: TableDescription, *, aws: bool) -> Non
     """
     same_id = bool(replica.table_id) and replica.table_id == stream.table_id
     same_arn = aws and replica.arn == stream.arn.partition("/stream/")[0]
-    if same_id or same_arn:
+    if same_id or same_arn or replica.stream_arn == stream.arn:
         message = f"the replica {replica.name} is the source table itself"
         raise SinkError(
             ErrorKind.CONFIGURATION,

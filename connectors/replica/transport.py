@@ -93,14 +93,14 @@ class Transport:
             answer = self._post(operation, body)
         except SinkError as error:
             self._count_call(operation, error.kind)
-            # The vendor's exception holds the request, hence the item, and the connection pool open.
+            # The vendor's exception and its frames hold the request, hence the item, and keep connections open.
             error.__context__ = None
-            raise
+            raise error.with_traceback(None) from None
         self._count_call(operation, "ok" if answer.status == 200 else f"http-{answer.status}")  # noqa: PLR2004
         return answer
 
     def _post(self, operation: str, body: bytes) -> Answer:
-        with aws_errors(f"DynamoDB {operation}"):
+        with aws_errors(f"DynamoDB {operation} at {self._url}"):
             request = AWSRequest(
                 method="POST",
                 url=self._url,

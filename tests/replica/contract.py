@@ -10,7 +10,7 @@ from cdc.ports import Sink
 from cdc.testing.content import Content
 from cdc.testing.sink_contract import OutageCases
 from connectors.replica.sink import ReplicaSink
-from tests.replica.proxy import Fault, LoseAnswer, LoseRequest, Proxy
+from tests.replica.proxy import Fault, LoseAnswer, LoseRequest, Proxy, always, well
 from tests.replica.tables import Replica, config, names_of
 
 
@@ -32,23 +32,19 @@ class ReplicaCases(OutageCases):
         replica = self.replica(context.base)
         if not replica.exists():
             replica.create()
-        replica.close()
         configuration = config(
             self.proxy.url, table=replica.table, tombstones={"table": replica.tombstones}, max_in_flight=4
         )
         return ReplicaSink(configuration, context, budget_seconds=0.3)
 
     def read_back(self, base: Path) -> Content:
-        replica = self.replica(base)
-        content = replica.content()
-        replica.close()
-        return content
+        return self.replica(base).content()
 
     def break_it(self, base: Path) -> None:
-        self.proxy.fault = lambda operation, request: self.outage
+        self.proxy.fault = always(self.outage)
 
     def mend_it(self, base: Path) -> None:
-        self.proxy.fault = lambda operation, request: None
+        self.proxy.fault = well
 
 
 class LostAnswerCases(ReplicaCases):

@@ -3,11 +3,10 @@
 import http.client
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 NAMESPACE = "com.amazonaws.dynamodb.v20120810#"
@@ -34,9 +33,7 @@ class Refuse:
 
     @property
     def body(self) -> bytes:
-        return json.dumps(
-            {"__type": NAMESPACE + self.code, "message": self.message, **self.more}
-        ).encode()
+        return json.dumps({"__type": NAMESPACE + self.code, "message": self.message, **self.more}).encode()
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,19 @@ class Proxy:
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream)
-        self.fault: Choose = lambda operation, request: None
+        self.fault: Choose = well
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.keys: set[str] = set()
+        """Access key ids that the calls were signed with."""
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
             wbufsize = -1
+            timeout = (
+                1.0  # an idle connection's thread ends: a client's close may have to wait for its collector
+            )
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -90,6 +92,7 @@ class Proxy:
         operation = handler.headers.get("X-Amz-Target", "").rpartition(".")[2]
         request = json.loads(body) if operation else {}
         self.calls.append((operation, request))
+        self.keys.add(handler.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0])
         fault = self.fault(operation, request)
         if isinstance(fault, LoseRequest):
             handler.close_connection = True
@@ -115,7 +118,7 @@ class Proxy:
     def operations(self) -> list[str]:
         return [operation for operation, _ in self.calls]
 
-    def __enter__(self) -> "Proxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -133,6 +136,17 @@ def respond(handler: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
     handler.wfile.write(body)
 
 
+def well(operation: str, request: dict[str, Any]) -> None:
+    """Nothing goes wrong."""
+
+
+def always(fault: Fault) -> Choose:
+    def choose(operation: str, request: dict[str, Any]) -> Fault:
+        return fault
+
+    return choose
+
+
 def times(number: int, fault: Fault, *operations: str) -> Choose:
     """The first so many of these operations meet the fault."""
     left = [number]
@@ -144,12 +158,3 @@ def times(number: int, fault: Fault, *operations: str) -> Choose:
         return fault
 
     return choose
-
-
-@contextmanager
-def outage(proxy: Proxy, fault: Fault) -> Iterator[None]:
-    before, proxy.fault = proxy.fault, lambda operation, request: fault
-    try:
-        yield
-    finally:
-        proxy.fault = before

@@ -74,6 +74,13 @@ class JavaServer(ABC):
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def identity(self) -> ProcessIdentity:
+        """The process that was launched last. Raises RuntimeError before the first."""
+        if self._identity is None:
+            raise RuntimeError(f"{self.service.name} was never launched")
+        return self._identity
+
     def launch(self) -> ProcessIdentity:
         """Starts the process and returns at once. Raises UnavailableError as `prepare`, RuntimeError if it runs."""
         if self.running:

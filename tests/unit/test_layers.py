@@ -62,6 +62,10 @@ def test_the_tree_as_it_is(tree: Path) -> None:
             {"connectors/planted.py": "import connectors.planted_too", "connectors/planted_too.py": ""},
             "Connectors do not know each other",
         ),
+        (
+            {"cdc/demo/planted.py": "from schemas import framing"},
+            "The demonstration proves with nothing of what it shows",
+        ),
         ({"schemas/planted.py": "import threading"}, "Schemas compute; only their registries go out"),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),

@@ -6,24 +6,26 @@ from threading import Timer
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # without `as`
 
 from cdc.errors import ErrorKind
 from cdc.model import Batch, Reject
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
+from tests.contract.kafka.engine import deliver, in_order, number_of_changes, versions
+from tests.contract.kafka.pages import LARGE, Properties, kafka_sink, pages
+from tests.contract.kafka.reader import read_topic
 from tests.services.kafka import KafkaBroker
-from tests.unit.kafka.delivery import deliver, in_order, number_of_changes, versions
-from tests.unit.kafka.pages import LARGE, Properties, kafka_sink, pages
-from tests.unit.kafka.reader import read_topic
 
 pytestmark = pytest.mark.integration
 
 
 def create_topic(bootstrap_servers: str, topic: str, **settings: str) -> None:
     client = AdminClient({"bootstrap.servers": bootstrap_servers})
-    created = client.create_topics([NewTopic(topic, 3, 1, config={k.replace("_", "."): v for k, v in settings.items()})])
+    created = client.create_topics(
+        [NewTopic(topic, 3, 1, config={k.replace("_", "."): v for k, v in settings.items()})]
+    )
     created[topic].result(10)
 
 
@@ -80,7 +82,9 @@ class TestOutages:
     """The broker goes, in several ways, under a steady stream of batches, and comes back."""
 
     @pytest.mark.parametrize("way", ["stop", "kill", "freeze"])
-    def test_nothing_is_lost_and_order_is_kept(self, kafka_broker: KafkaBroker, tmp_path: Path, way: str) -> None:
+    def test_nothing_is_lost_and_order_is_kept(
+        self, kafka_broker: KafkaBroker, tmp_path: Path, way: str
+    ) -> None:
         create_topic(kafka_broker.endpoint, "cdc.orders")
         table = Table()
         feeds = [table.shard(number) for number in range(3)]
@@ -105,7 +109,11 @@ class TestOutages:
 
         mending = Timer(2.5, mend_it)
         # The queue holds less than is sent, so that batches wait in librdkafka and before it.
-        properties: Properties = {"delivery.timeout.ms": 1000, "queue.buffering.max.messages": 500, "socket.timeout.ms": 2000}
+        properties: Properties = {
+            "delivery.timeout.ms": 1000,
+            "queue.buffering.max.messages": 500,
+            "socket.timeout.ms": 2000,
+        }
         sink = kafka_sink(kafka_broker.endpoint, properties)
         with SinkRun(sink, tmp_path, encode=encode, shards=[feed.key for feed in feeds], patience=30) as run:
             try:

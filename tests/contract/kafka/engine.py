@@ -26,7 +26,7 @@ def deliver(
     shards: Collection[Sequence[Batch]],
     *,
     seconds: float = 60.0,
-    before_write: Callable[[int], None] = lambda number: None,
+    before_write: Callable[[int], object] = id,
     encoder: Callable[[Batch], EncodedBatch] = encode,
 ) -> Delivered:
     """Until all batches of all shards are durable. All shards go at once, each with at most one unaccepted batch.
@@ -49,7 +49,7 @@ class _Lane:
         sink: Sink,
         batches: Sequence[Batch],
         result: Delivered,
-        before_write: Callable[[int], None],
+        before_write: Callable[[int], object],
         encoder: Callable[[Batch], EncodedBatch],
     ) -> None:
         self._sink = sink

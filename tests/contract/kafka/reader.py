@@ -36,12 +36,13 @@ def read_topic(bootstrap_servers: str, topic: str, *, whole: bool = False) -> li
         while open_ones:
             message = consumer.poll(10)
             assert message is not None, f"{topic}: no answer"
-            error = message.error()
+            error, number = message.error(), message.partition()
+            assert number is not None
             if error is None:
-                read[message.partition()].append(message)
+                read[number].append(message)
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                open_ones.discard(message.partition())
+                open_ones.discard(number)
         return [message for partition in sorted(read) for message in read[partition]]
     finally:
         consumer.close()

@@ -74,6 +74,10 @@ class Cluster:
             self._cluster, ctypes.c_int16(api), ctypes.c_size_t(len(errors)), codes
         )
 
+    def answer_well(self, api: int) -> None:
+        """Forgets what `answer` was told for requests of this kind."""
+        self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(api))
+
     def down(self) -> None:
         """Cuts all connections and takes no new ones."""
         for broker in self._brokers:

@@ -11,10 +11,15 @@ from cdc.testing.content import Content, ItemState
 from cdc.testing.encoding import decode_key, decode_value, encode
 from cdc.testing.sink_contract import OutageCases
 from connectors.kafka import CONNECTOR
-from tests.unit.kafka.cluster import Cluster
-from tests.unit.kafka.reader import read_topic
+from tests.contract.kafka.cluster import Cluster
+from tests.contract.kafka.reader import read_topic
 
-STALL = {"delivery.timeout.ms": 1500, "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200, "linger.ms": 1}
+STALL = {
+    "delivery.timeout.ms": 1500,
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 200,
+    "linger.ms": 1,
+}
 
 
 class TestKafka(OutageCases):
