@@ -63,8 +63,10 @@ class Topic:
         )
         self._offsets: dict[int, int] = {}
         self._schemas: dict[int, Any] = {}
-        self._places: dict[Key, tuple[int, bytes]] = {}
-        self._deleted: dict[int, bytes] = {}
+        self._places: dict[Key, tuple[int | None, bytes]] = {}
+        self._just_deleted: dict[int | None, tuple[bytes, str]] = {}
+        self._bare_deletes: set[str] = set()
+        self._tombstoned: set[str] = set()
 
     def read(self) -> Deliveries:
         """All that is there now."""
@@ -72,7 +74,8 @@ class Topic:
         if metadata is None or not metadata.partitions:
             return self.deliveries
         assigned = [
-            TopicPartition(self.name, partition, self._offsets.get(partition, 0)) for partition in metadata.partitions
+            TopicPartition(self.name, partition, self._offsets.get(partition, 0))
+            for partition in metadata.partitions
         ]
         self._consumer.assign(assigned)
         unread = set(metadata.partitions)
@@ -81,15 +84,21 @@ class Topic:
             assert message is not None, f"{self.name}: no answer"
             error = message.error()
             if error is None:
-                self._offsets[message.partition()] = message.offset() + 1
                 self._take(message)
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                unread.discard(message.partition())
+                partition, end = message.partition(), message.offset()
+                assert partition is not None
+                assert end is not None
+                self._offsets[partition] = end
+                unread.discard(partition)
         self._consumer.unassign()
-        for partition, key in self._deleted.items():
-            self.errors.append(f"partition {partition}: no tombstone after the delete of {key!r}")
         return self.deliveries
+
+    def faults(self) -> list[str]:
+        """`errors`, and deletes that no tombstone ever followed. (A kill may come between the two; both come again.)"""
+        bare = sorted(self._bare_deletes - self._tombstoned)
+        return [*self.errors, *(f"version {version}: a delete without its tombstone" for version in bare)]
 
     def close(self) -> None:
         self._consumer.close()
@@ -101,26 +110,32 @@ class Topic:
         self.close()
 
     def _take(self, message: Message) -> None:
-        key_bytes, value = message.key(), message.value()
-        partition = message.partition()
+        key_bytes, value, partition = message.key(), message.value(), message.partition()
         assert key_bytes is not None
-        # A delete is followed by its tombstone at once: nothing else of a partition comes between.
-        expected, tombstone = self._deleted.pop(partition, None), value is None
-        if tombstone and expected != key_bytes or expected is not None and not tombstone:
-            self.errors.append(f"partition {partition}, offset {message.offset()}: tombstone={tombstone} after {expected!r}")
+        deleted, version = self._just_deleted.pop(partition, (b"", ""))
         if value is None:
+            if deleted == key_bytes:
+                self._tombstoned.add(version)
+            else:
+                self.errors.append(
+                    f"{partition}, {message.offset()}: a tombstone that follows no delete of its key"
+                )
             return
         schema, record = self._decode(key_bytes)
         key = key_of(attributes_of(schema, record))
         place = self._places.setdefault(key, (partition, key_bytes))
         if place != (partition, key_bytes):
-            self.errors.append(f"{key}: in two partitions, or under two keys: {place} and {(partition, key_bytes)}")
+            self.errors.append(
+                f"{key}: in two partitions, or under two keys: {place} and {(partition, key_bytes)}"
+            )
         _, change = self._decode(value)
+        version = change["source"]["item_version"]
         if change["op"] == "d":
-            self._deleted[partition] = key_bytes
+            self._just_deleted[partition] = key_bytes, version
+            self._bare_deletes.add(version)
         images = [change["before"], change["after"]]
         before, after = [None if image is None else json.loads(image["item"]) for image in images]
-        delivered = Delivered(change["source"]["item_version"], change["op"], after, before)
+        delivered = Delivered(version, change["op"], after, before)
         self.deliveries.setdefault(key, []).append(delivered)
 
     def _decode(self, framed: bytes) -> tuple[Any, dict[str, Any]]:
@@ -164,7 +179,9 @@ class Lake:
         newest: dict[Key, str] = {}
         for schema, row in _rows(path):
             key = key_of(attributes_of(schema, row))
-            delivered = Delivered(row["__version"], row["__op"], None if row["item"] is None else json.loads(row["item"]))
+            delivered = Delivered(
+                row["__version"], row["__op"], None if row["item"] is None else json.loads(row["item"])
+            )
             if row["__deleted"] != (delivered.item is None):
                 self.errors.append(f"{path.name}: {key}: __deleted is {row['__deleted']}")
             if newest.get(key, "") >= delivered.version:
@@ -185,12 +202,14 @@ def attributes_of(schema: Any, record: Mapping[str, Any]) -> DynamoDBJson:
     """The key attributes among a record's fields."""
     fields: Sequence[Mapping[str, Any]] = schema["fields"]
     found = {
-        one["dynamodb.name"]: {one["dynamodb.type"]: record[one["name"]]} for one in fields if "dynamodb.name" in one
+        one["dynamodb.name"]: {one["dynamodb.type"]: record[one["name"]]}
+        for one in fields
+        if "dynamodb.name" in one
     }
     assert {name: [*value] for name, value in found.items()} == {PARTITION_KEY: ["S"], SORT_KEY: ["N"]}
     # A key's number has one text, or equal keys would be different ones to a topic.
     text = found[SORT_KEY]["N"]
-    assert "e" not in text.lower() and format(Decimal(text), "f") == text, f"{text} is not plain decimal"
+    assert format(Decimal(text), "f") == text, f"{text} is not plain decimal"
     return found
 
 

@@ -1,5 +1,6 @@
 """Made-up items with every type that DynamoDB has, at the limits of each."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
@@ -39,7 +40,19 @@ NUMBERS = (
     "9007199254740993",
     "18446744073709551617",
 )
-TEXTS = ("", " ", "null", "ä", "\U0001f600", "\x00\x1f", 'quote " and \\ \n', "e\u0301", "0x00", "</a>&", "x" * 300)
+TEXTS = (
+    "",
+    " ",
+    "null",
+    "ä",
+    "\U0001f600",
+    "\x00\x1f",
+    'quote " and \\ \n',
+    "e\u0301",
+    "0x00",
+    "</a>&",
+    "x" * 300,
+)
 BYTES = (b"", b"\x00", bytes(range(256)), b"\xff\xfe", b"text")
 
 
@@ -71,34 +84,13 @@ def attributes(random: Random, revision: int) -> Item:
 def value(random: Random, depth: int = 0) -> Attribute:
     """Any value, nested up to three levels. No empty maps: DynamoDB Local's streams give `{}` for them, which is no
     value (it has no type), while its tables keep them."""
-    kind = random.choice(("S", "N", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"))
-    match kind:
-        case "S":
-            return {"S": text(random)}
-        case "N":
-            return {"N": number(random)}
-        case "B":
-            return {"B": binary(random)}
-        case "BOOL":
-            return {"BOOL": random.random() < 0.5}
-        case "NULL":
-            return {"NULL": True}
-        case "SS":
-            return {"SS": list({text(random) for _ in range(random.randrange(1, 5))})}
-        case "NS":
-            by_value = {Decimal(written): written for written in (number(random) for _ in range(random.randrange(1, 5)))}
-            return {"NS": list(by_value.values())}
-        case "BS":
-            return {"BS": list({binary(random) for _ in range(random.randrange(1, 5))})}
-        case "L" if depth < 3:
-            return {"L": [value(random, depth + 1) for _ in range(random.randrange(4))]}
-        case "M" if depth < 3:
-            names = random.sample(NAMES, random.randrange(1, 4))
-            return {"M": {name: value(random, depth + 1) for name in names}}
-        case "L":
-            return {"L": []}
-        case _:
-            return {"M": {"a": {"NULL": True}}}
+    kind = random.choice(KINDS if depth < 3 else FLAT_KINDS)
+    if kind == "L":
+        return {"L": [value(random, depth + 1) for _ in range(random.randrange(4))]}
+    if kind == "M":
+        names = random.sample(NAMES, random.randrange(1, 4))
+        return {"M": {name: value(random, depth + 1) for name in names}}
+    return {kind: MAKE[kind](random)}
 
 
 def text(random: Random) -> str:
@@ -110,8 +102,31 @@ def number(random: Random) -> str:
         return random.choice(NUMBERS)
     digits = random.choice((1, 5, 19, 38))
     scale = random.choice((0, 0, 2, digits))
-    return str(Decimal(random.randrange(-(10**digits) + 1, 10**digits)).scaleb(-scale))
+    # From text: arithmetic would round to the context's 28 digits.
+    return str(Decimal(f"{random.randrange(-(10**digits) + 1, 10**digits)}E-{scale}"))
 
 
 def binary(random: Random) -> bytes:
     return random.choice(BYTES) if random.random() < 0.5 else random.randbytes(random.randrange(40))
+
+
+def several(random: Random, make: Callable[[Random], Any]) -> list[Any]:
+    return list(dict.fromkeys(make(random) for _ in range(random.randrange(1, 5))))
+
+
+def different_numbers(random: Random) -> list[str]:
+    return list({Decimal(written): written for written in several(random, number)}.values())
+
+
+MAKE: dict[str, Callable[[Random], Any]] = {
+    "S": text,
+    "N": number,
+    "B": binary,
+    "BOOL": lambda random: random.random() < 0.5,
+    "NULL": lambda _: True,
+    "SS": lambda random: sorted(several(random, text)),
+    "NS": lambda random: sorted(different_numbers(random)),
+    "BS": lambda random: sorted(several(random, binary)),
+}
+FLAT_KINDS = tuple(MAKE)
+KINDS = (*FLAT_KINDS, "N", "L", "M")

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from tests.integration.pipeline.destinations import VERSION_ATTRIBUTE, Deliveries, Delivered
+from tests.integration.pipeline.destinations import VERSION_ATTRIBUTE, Delivered, Deliveries
 from tests.integration.pipeline.items import REVISION, Key
 from tests.integration.pipeline.journal import Journal, Written
 from tests.integration.pipeline.values import Value, differences, item_of
@@ -46,7 +47,9 @@ class Verdict:
         kinds = (self.lost, self.foreign, self.misordered, self.mismatched)
         names = ("lost", "foreign", "misordered", "mismatched")
         lines = [
-            f"  {name}: {text[:500]}" for name, kind in zip(names, kinds, strict=True) for text in kind[:SHOWN]
+            f"  {name}: {text[:500]}"
+            for name, kind in zip(names, kinds, strict=True)
+            for text in kind[:SHOWN]
         ]
         return "\n".join([str(self), *lines])
 
@@ -79,7 +82,7 @@ def _judge_key(verdict: Verdict, key: Key, written: Sequence[Written], arrived: 
         verdict.misordered.append(f"{key}: the last message is not the last change")
     wanted = _identified((one.op, one.revision, one) for one in written)
     found = _identified(
-        (one.op, 0 if one.item is None else int(one.item[REVISION]["N"]), one)
+        (one.op, 0 if one.item is None else int(Decimal(one.item[REVISION]["N"])), one)
         for one in (firsts[version] for version in in_order)
     )
     verdict.lost.extend(f"{key}: {what}" for what in wanted if what not in found)
@@ -141,10 +144,14 @@ def judge_items(name: str, expected: Items, found: Items) -> Verdict:
     return verdict
 
 
-def judge_replica(name: str, expected: Items, replica: Mapping[Key, Mapping[str, Any]], topic: Deliveries) -> Verdict:
+def judge_replica(
+    name: str, expected: Items, replica: Mapping[Key, Mapping[str, Any]], topic: Deliveries
+) -> Verdict:
     """As `judge_items`; each item's version is that of the key's newest change on the topic."""
     without = {
-        key: item_of({attribute: value for attribute, value in item.items() if attribute != VERSION_ATTRIBUTE})
+        key: item_of(
+            {attribute: value for attribute, value in item.items() if attribute != VERSION_ATTRIBUTE}
+        )
         for key, item in replica.items()
     }
     verdict = judge_items(name, expected, without)
@@ -158,4 +165,6 @@ def judge_replica(name: str, expected: Items, replica: Mapping[Key, Mapping[str,
 
 def last_states(journal: Journal) -> Items:
     """The items that the source table has to have."""
-    return {key: item_of(changes[-1].item) for key, changes in journal.items() if changes[-1].item is not None}
+    return {
+        key: item_of(changes[-1].item) for key, changes in journal.items() if changes[-1].item is not None
+    }

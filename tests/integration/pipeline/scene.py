@@ -6,7 +6,14 @@ from uuid import uuid4
 
 from tests.integration.pipeline.destinations import VERSION_ATTRIBUTE, Deliveries, Lake, Topic, scan
 from tests.integration.pipeline.journal import Journal
-from tests.integration.pipeline.oracle import Verdict, folded, judge_items, judge_log, judge_replica, last_states
+from tests.integration.pipeline.oracle import (
+    Verdict,
+    folded,
+    judge_items,
+    judge_log,
+    judge_replica,
+    last_states,
+)
 from tests.integration.pipeline.process import Pipeline
 from tests.integration.pipeline.values import item_of
 from tests.integration.pipeline.workload import REGION, Workload, client_of, create_table
@@ -45,7 +52,13 @@ class Scene:
             },
             sinks=[
                 {"name": BUS, "type": "kafka", "bootstrap_servers": kafka, "topic": "cdc.{table}"},
-                {"name": LAKE, "type": "lake", "url": "file:./lake", "format": "avro", "flush_after_seconds": 1},
+                {
+                    "name": LAKE,
+                    "type": "lake",
+                    "url": "file:./lake",
+                    "format": "avro",
+                    "flush_after_seconds": 1,
+                },
                 {
                     "name": REPLICA,
                     "type": "replica",
@@ -76,7 +89,7 @@ class Scene:
         source = {key: item_of(item) for key, item in scan(self.client, self.table).items()}
         verdicts = [
             judge_items("source table", last_states(journal), source),
-            judge_log("topic", journal, topic, self.topic.errors),
+            judge_log("topic", journal, topic, self.topic.faults()),
             judge_log("lake", journal, lake, self.lake.errors),
         ]
         for name, deliveries in (("folded topic", topic), ("folded lake", lake)):

@@ -35,7 +35,9 @@ def undelivered(kills: list[Kill], topic: Deliveries) -> list[dict[str, int]]:
     comes before it.
     """
     versions = sorted({change.version for changes in topic.values() for change in changes})
-    return [{sink: kill.written - bisect_right(versions, kill.newest[sink]) for sink in SINKS} for kill in kills]
+    return [
+        {sink: kill.written - bisect_right(versions, kill.newest[sink]) for sink in SINKS} for kill in kills
+    ]
 
 
 @pytest.mark.timeout(400)
@@ -66,7 +68,8 @@ def test_nothing_is_missing_after_five_kills(
         scene.pipeline.start().wait_ready()
         journal = workload.finish()
         scene.pipeline.wait(
-            lambda: all(now > kills[-1].newest[sink] for sink, now in scene.newest().items()), "each sink went on"
+            lambda: all(now > kills[-1].newest[sink] for sink, now in scene.newest().items()),
+            "each sink went on",
         )
         ended = scene.pipeline.terminate()
         assert ended.code == 0, ended.stderr[-3000:]
@@ -86,7 +89,9 @@ def test_nothing_is_missing_after_five_kills(
     proof(f"SIGTERM: exit 0 after {ended.seconds:.1f} s")
     for verdict in verdicts:
         proof(str(verdict))
-    assert all(verdict.faultless for verdict in verdicts), "\n".join(verdict.findings() for verdict in verdicts)
+    assert all(verdict.faultless for verdict in verdicts), "\n".join(
+        verdict.findings() for verdict in verdicts
+    )
     assert again == drained, "what was saved on SIGTERM was not all that was delivered"
     assert dead == [0, 0, 0]
     for counts in missing:

@@ -4,7 +4,7 @@ Takes DynamoDB JSON (B is Base64) and what botocore makes of it (B is bytes).
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,29 +19,9 @@ def value_of(attribute: Mapping[str, Any]) -> Value:
     if len(attribute) != 1:
         raise ValueError(f"an attribute value has one type, not {sorted(attribute)}")
     ((kind, value),) = attribute.items()
-    match kind:
-        case "S" | "BOOL":
-            return kind, value
-        case "NULL":
-            if value is not True:
-                raise ValueError("NULL is true or nothing")
-            return kind, True
-        case "N":
-            # From text every digit counts, whatever the context's precision (decimal's documentation).
-            return kind, Decimal(value)
-        case "B":
-            return kind, binary(value)
-        case "SS" | "NS" | "BS":
-            members = frozenset(value_of({kind[0]: member})[1] for member in value)
-            if len(members) != len(value):
-                raise ValueError(f"{kind} with an element twice")
-            return kind, members
-        case "L":
-            return kind, [value_of(member) for member in value]
-        case "M":
-            return kind, item_of(value)
-        case _:
-            raise ValueError(f"no type of DynamoDB: {kind}")
+    if kind not in READ:
+        raise ValueError(f"no type of DynamoDB: {kind}")
+    return kind, READ[kind](value)
 
 
 def item_of(attributes: Mapping[str, Any]) -> dict[str, Value]:
@@ -55,6 +35,27 @@ def key_of(attributes: Mapping[str, Any]) -> Key:
 
 def binary(value: str | bytes) -> bytes:
     return value if isinstance(value, bytes) else base64.b64decode(value, validate=True)
+
+
+def members(values: Sequence[Any], read: Callable[[Any], Any]) -> frozenset[Any]:
+    found = frozenset(map(read, values))
+    if len(found) != len(values):
+        raise ValueError("a set with an element twice")
+    return found
+
+
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "S": str,
+    "N": Decimal,  # of a text, which counts every digit whatever the context's precision (decimal's documentation)
+    "B": binary,
+    "BOOL": {True: True, False: False}.__getitem__,
+    "NULL": {True: True}.__getitem__,
+    "SS": lambda values: members(values, str),
+    "NS": lambda values: members(values, Decimal),
+    "BS": lambda values: members(values, binary),
+    "L": lambda values: [value_of(value) for value in values],
+    "M": item_of,
+}
 
 
 def differences(expected: Mapping[str, Value] | None, found: Mapping[str, Value] | None) -> list[str]:

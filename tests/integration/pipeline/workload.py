@@ -100,7 +100,9 @@ class Hand:
 
     def _batch(self, changes: Sequence[tuple[Key, Item | None]]) -> None:
         requests: list[Any] = [
-            {"DeleteRequest": {"Key": key_attributes(key)}} if item is None else {"PutRequest": {"Item": item}}
+            {"DeleteRequest": {"Key": key_attributes(key)}}
+            if item is None
+            else {"PutRequest": {"Item": item}}
             for key, item in changes
         ]
         while requests:
@@ -175,7 +177,8 @@ class Workload:
         self._client = client_of(endpoint)
         chosen = keys(Random(f"{seed} keys"), key_count)
         self._hands = [
-            Hand(self._client, table, chosen[number::THREADS], f"{seed} {number}") for number in range(THREADS)
+            Hand(self._client, table, chosen[number::THREADS], f"{seed} {number}")
+            for number in range(THREADS)
         ]
         self._threads = [
             threading.Thread(target=self._work, args=(hand,), name=f"workload-{number}")
@@ -263,7 +266,9 @@ class Workload:
             self._errors.append(error)
 
 
-def write_all(endpoint: str, table: str, *, seed: int, changes: int, key_count: int) -> Mapping[Key, Sequence[Written]]:
+def write_all(
+    endpoint: str, table: str, *, seed: int, changes: int, key_count: int
+) -> Mapping[Key, Sequence[Written]]:
     """Writes it all, now."""
     with Workload(endpoint, table, seed=seed, changes=changes, key_count=key_count).start() as workload:
         return workload.finish()
