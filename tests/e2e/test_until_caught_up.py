@@ -66,12 +66,12 @@ def trimming(tables: Tables) -> Iterator[Proxy]:
 def trimmed(request: dict[str, Any]) -> Reply | None:
     if request["ShardIteratorType"] != "AFTER_SEQUENCE_NUMBER":
         return None
-    return error("TrimmedDataAccessException", message="The operation attempted to read past the oldest record")
+    return error(
+        "TrimmedDataAccessException", message="The operation attempted to read past the oldest record"
+    )
 
 
-def test_gap_ends_with_3_and_is_decided(
-    tables: Tables, trimming: Proxy, table: str, tmp_path: Path
-) -> None:
+def test_gap_ends_with_3_and_is_decided(tables: Tables, trimming: Proxy, table: str, tmp_path: Path) -> None:
     write(tmp_path, trimming.url, table, [file_sink(), file_sink("other")])
     first = cdc(tmp_path, *RUN)
     assert first.code == 0, first.err
@@ -106,7 +106,10 @@ def test_gap_ends_with_3_and_is_decided(
 def test_reset_of_what_is_not_there(tables: Tables, table: str, tmp_path: Path) -> None:
     write(tmp_path, tables.url, table, [file_sink()])
     before = tree(tmp_path)
-    for arguments in (("--sink", "fiel", "--to", "latest"), ("--sink", "file", "--to", "latest", "--shard", "x")):
+    for arguments in (
+        ("--sink", "fiel", "--to", "latest"),
+        ("--sink", "file", "--to", "latest", "--shard", "x"),
+    ):
         answer = cdc(tmp_path, "positions", "reset", "pipeline.yaml", *arguments)
         assert answer.code == 2, answer.err
         assert "remedy: " in answer.err
