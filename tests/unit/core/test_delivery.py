@@ -25,6 +25,10 @@ def give(script: Script, *numbers: int, end: bool = False) -> m.Write:
     return script.one(m.Write)
 
 
+def state_of(script: Script) -> SinkState:
+    return script.engine.world.sinks["a"].state
+
+
 def saved_position(script: Script, sink: str = "a") -> Position:
     script.wait(2.0)
     cursors = [cursor for save in script.save() for cursor in save.change.cursors if cursor.sink == sink]
@@ -132,7 +136,7 @@ def test_a_sink_that_is_back_proves_itself_with_one_batch() -> None:
     script.wait(5.0)
     assert [command.sink for command in script.new(m.OpenSink)] == ["a"]
     script.send(m.SinkOpened("a"))
-    assert script.engine.world.sinks["a"].state is SinkState.PROBING
+    assert state_of(script) is SinkState.PROBING
     script.claim()
     script.open_iterators()
     for read in script.new(m.Read):
@@ -143,7 +147,7 @@ def test_a_sink_that_is_back_proves_itself_with_one_batch() -> None:
     script.wait(5.0)
     assert not script.new(m.Write)
     script.durable(probe)
-    assert script.engine.world.sinks["a"].state is SinkState.UP
+    assert state_of(script) is SinkState.UP
     assert "sink-is-back" in script.notices()
     script.wait(1.0)
     assert script.open_iterators()

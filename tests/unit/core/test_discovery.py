@@ -212,11 +212,9 @@ def test_children_are_asked_for_at_the_end_of_a_shard_until_they_are_listed() ->
     script.flow(shard(1))
     script.new(m.ListShards)
     script.read(end=True)
-    asked = 0
     for _ in range(3):
         (command,) = script.new(m.ListShards)
         assert command.parent == key(1)
-        asked += 1
         script.send(m.ShardsListed(STREAM.arn, key(1), Listing((), complete=False)))
         script.wait(3.0)
     (command,) = script.new(m.ListShards)

@@ -262,7 +262,7 @@ def test_the_last_page_is_delivered_and_then_the_shard_ends() -> None:
     """Scenario 1, both shapes."""
     script = Script()
     script.flow(shard(1), shard(2))
-    one, two = script.open_iterators()
+    script.open_iterators()
     first, second = script.new(m.Read)
     script.page(first, change(1), end=True)
     write = script.one(m.Write)
@@ -354,7 +354,7 @@ def test_room_that_comes_back_bit_by_bit_is_used() -> None:
     reads = {read.reader.shard: read for read in script.new(m.Read)}
     script.page(reads[key(0)], *(change(number) for number in range(1, 7)))
     script.page(reads[key(1)], *(change(number) for number in range(11, 16)))
-    first, second = script.new(m.Write)
+    _, second = script.new(m.Write)
     script.page(reads[key(2)], change(30))
     assert not script.new(m.Write)
     script.accept(second)

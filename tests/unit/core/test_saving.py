@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from cdc.core import messages as m
 from cdc.core.engine import Engine
 from cdc.core.world import Settings
@@ -82,7 +84,7 @@ def test_failing_saves_are_tried_less_and_less_and_nothing_stops_for_them() -> N
             script.wait(0.05)
             if script.now.monotonic - times[-1] > 20:
                 break
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses == sorted(pauses)
     assert script.stopped is None
 
