@@ -53,15 +53,15 @@ def test_nothing_is_missing_after_five_kills(
         scene.workload(seed=seed, changes=CHANGES, key_count=KEYS) as workload,
     ):
         began = time.monotonic()
-        workload.hold(marks[0])
         workload.start()
         for mark in marks:
             scene.pipeline.start().wait_ready()
-            workload.hold(mark)
+            workload.hurry()
             workload.wait(mark)
-            time.sleep(random.uniform(0.0, 1.0))  # a random moment, not one that the writer chose
+            time.sleep(random.uniform(0.0, 0.5))  # a random moment, not one that the writer chose
             written = workload.written
             scene.pipeline.kill()
+            workload.trickle()  # and goes on while nothing runs
             kills.append(Kill(written, scene.newest()))
 
         # Asked to end instead, while there is still much to do.

@@ -70,8 +70,8 @@ def test_one_sink_down_is_its_own_trouble(
 
     with scene.workload(seed=seed, changes=CHANGES, key_count=KEYS) as workload:
         pipeline.start().wait_ready()
-        workload.hold(BEFORE)
-        workload.start()
+        workload.start().wait(BEFORE)
+        workload.trickle()
         pipeline.wait(lambda: min(delivered().values()) >= BEFORE, "every sink got the first changes")
         fail()  # while the writer goes on
         journal = workload.finish()

@@ -29,7 +29,7 @@ REGION = "eu-west-1"
 THREADS = 2
 BATCH = 25
 """BatchWriteItem takes no more (API reference)."""
-TRICKLE_SECONDS = 0.05
+TRICKLE_SECONDS = 0.5
 
 
 def client_of(endpoint: str) -> Any:
@@ -168,8 +168,8 @@ class Hand:
 class Workload:
     """Writes about `changes` changes to `key_count` keys of a table, as its seed says.
 
-    With `hold(n)` the threads go on slowly, but never rest, once n changes are written: whoever kills something after n
-    changes finds them still writing.
+    After `trickle` the threads go on slowly, but never rest, until they are told to `hurry`: so there is always somebody
+    writing, and something left to write.
     """
 
     def __init__(self, endpoint: str, table: str, *, seed: int, changes: int, key_count: int) -> None:
@@ -184,7 +184,8 @@ class Workload:
             threading.Thread(target=self._work, args=(hand,), name=f"workload-{number}")
             for number, hand in enumerate(self._hands)
         ]
-        self._until = float("inf")
+        self._hurrying = threading.Event()
+        self._hurrying.set()
         self._errors: list[BaseException] = []
         self._ending = threading.Event()
         self._began = self._ended = 0.0
@@ -214,8 +215,11 @@ class Workload:
         """Changes per second."""
         return self.written / (self._ended - self._began)
 
-    def hold(self, written: float) -> None:
-        self._until = written
+    def trickle(self) -> None:
+        self._hurrying.clear()
+
+    def hurry(self) -> None:
+        self._hurrying.set()
 
     def start(self) -> Self:
         self._began = time.monotonic()
@@ -233,7 +237,7 @@ class Workload:
 
     def finish(self, *, seconds: float = 120.0) -> Journal:
         """Lets everything be written. Raises as `wait`."""
-        self.hold(float("inf"))
+        self.hurry()
         self.wait(self.changes + 1, seconds=seconds)
         for thread in self._threads:
             thread.join()
@@ -244,6 +248,7 @@ class Workload:
     def close(self) -> None:
         """Ends the threads, whatever is left to write."""
         self._ending.set()
+        self._hurrying.set()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -259,8 +264,7 @@ class Workload:
         share = -(-self.changes // THREADS)
         try:
             while hand.written < share and not self._ending.is_set():
-                if self.written > self._until:
-                    self._ending.wait(TRICKLE_SECONDS)
+                self._hurrying.wait(TRICKLE_SECONDS)
                 hand.write()
         except BaseException as error:  # noqa: BLE001 - raised by whoever asks for `written`
             self._errors.append(error)
