@@ -92,13 +92,14 @@ class Loop:
                     "look at the state store, and start again",
                 )
             self._renew_due = now + self._lease_seconds / 3
-            self._dispatcher.renew(self._admin, self._renewal)
+            self._dispatcher.renew(self._admin, lambda error: self._renewal(error, asked_at=now))
         return None
 
-    def _renewal(self, error: CdcError | None) -> None:
-        """Called from the state store's thread."""
+    def _renewal(self, error: CdcError | None, *, asked_at: float) -> None:
+        """Called from the state store's thread. The lease lasts from when the call began, however long it took: the
+        process may have been suspended meanwhile."""
         if error is None:
-            self._renewed = self._clock.now().monotonic
+            self._renewed = asked_at
         elif error.kind is ErrorKind.NOT_OWNER:
             self._lost = error
         else:
