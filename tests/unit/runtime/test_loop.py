@@ -15,17 +15,23 @@ from cdc.process import this_process
 from cdc.runtime.dispatch import Dispatcher, Inbox, Ports
 from cdc.runtime.loop import Loop
 from cdc.runtime.workers import Workers
+from cdc.testing.batches import stream_of
 from cdc.testing.clock import ManualClock
 from cdc.testing.fakes import MemoryDeadLetters, MemoryStore
 
 LEASE_SECONDS = 0.3
 
 
-class NoStreams:
-    """A source of no tables."""
+class OneStream:
+    """A source of one stream, which must not be listed. It takes so many seconds to name it."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
 
     def streams(self) -> list[Stream]:
-        return []
+        self._clock.advance(self._seconds)
+        return [stream_of("orders")] if self._seconds else []
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
         raise AssertionError
@@ -58,13 +64,14 @@ class SlowStore(MemoryStore):
 
 
 @contextmanager
-def _loop(seconds: float) -> Iterator[Loop]:
+def _loop(*, renewal: float, resolving: float = 0.0) -> Iterator[Loop]:
     clock, inbox, workers = ManualClock(), Inbox(), Workers()
-    state = SlowStore(clock, inbox, seconds)
+    state = SlowStore(clock, inbox, renewal)
     state.open()
     lease = state.acquire(this_process(), lease_seconds=LEASE_SECONDS, now=clock.now().wall)
     outlets: dict[str, Any] = {}
-    ports = Ports("p", NoStreams(), outlets, state, lease, MemoryDeadLetters(), clock, Metrics("p"))
+    source = OneStream(clock, resolving)
+    ports = Ports("p", source, outlets, state, lease, MemoryDeadLetters(), clock, Metrics("p"))
 
     def turned() -> None:
         clock.advance(0.1)
@@ -89,11 +96,19 @@ def _loop(seconds: float) -> Iterator[Loop]:
 
 
 def test_a_renewal_that_took_longer_than_the_lease_is_none() -> None:
-    with _loop(seconds=2 * LEASE_SECONDS) as loop:
+    with _loop(renewal=2 * LEASE_SECONDS) as loop:
         stop = loop.run()
-    assert (stop.exit_code, "lease" in stop.reason) == (1, True)
+    assert (stop.exit_code, "lease" in stop.reason, loop.is_owner) == (1, True, False)
 
 
 def test_one_that_was_quick_enough_is() -> None:
-    with _loop(seconds=0.01) as loop:
+    with _loop(renewal=0.01) as loop:
         assert loop.run().exit_code == 0
+    assert loop.is_owner
+
+
+def test_after_a_suspension_longer_than_the_lease_nothing_is_begun() -> None:
+    # What would be asked next is a listing, which this source answers with a crash.
+    with _loop(renewal=0.0, resolving=2 * LEASE_SECONDS) as loop:
+        stop = loop.run()
+    assert (stop.exit_code, "lease" in stop.reason, loop.is_owner) == (1, True, False)
