@@ -120,7 +120,7 @@ def test_an_unknown_code_by_its_status(status: int, kind: str) -> None:
         (vendor.ConnectTimeoutError(endpoint_url="x"), aws.UNREACHABLE),
         (vendor.EndpointConnectionError(endpoint_url="x"), aws.UNREACHABLE),
         (vendor.ReadTimeoutError(endpoint_url="x"), aws.UNREACHABLE),
-        (vendor.SSLError(endpoint_url="x", error="x"), aws.UNREACHABLE),
+        (vendor.SSLError(endpoint_url="x", error=OSError()), aws.UNREACHABLE),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -67,7 +67,7 @@ class Script:
         self.now = Instant(monotonic, self.now.wall + monotonic - self.now.monotonic)
 
     def new(self, kind: type[C]) -> list[C]:
-        found = [command for command in self.sent if isinstance(command, kind)]
+        found: list[C] = [command for command in self.sent if isinstance(command, kind)]
         begin = self._seen.get(kind, 0)
         self._seen[kind] = len(found)
         return found[begin:]
