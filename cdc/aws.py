@@ -15,6 +15,7 @@ from botocore.credentials import (
     CredentialResolver,
     DeferredRefreshableCredentials,
 )
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from cdc.errors import ErrorKind
@@ -107,6 +108,15 @@ CONFIGURATION = (
 
 UNREACHABLE = (vendor.HTTPClientError, vendor.ConnectionError)
 """No answer, or none in time. A call may have been carried out all the same."""
+
+DAMAGED = (vendor.ChecksumError, vendor.IncompleteReadError, ResponseParserError)
+"""An answer that did not arrive as it was sent, or is none of this service."""
+
+
+def expired_after_refresh(error: RuntimeError) -> bool:
+    """Credentials that are expired even after they were refreshed have no class of their own in botocore."""
+    return str(error).startswith("Credentials were refreshed")
+
 
 _MAX_SESSION_NAME = 64
 """STS API reference, AssumeRole, RoleSessionName."""

@@ -9,8 +9,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cdc.ports import Clock, Sink, Source
 
@@ -77,12 +78,25 @@ class SourceConfig(ConfigModel):
     """How many calls run at once."""
 
 
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong into a URL")
+    return url
+
+
+EndpointUrl = Annotated[str, AfterValidator(_checked_url)]
+"""Where an API answers. Messages name it, so it holds no credentials."""
+
+
 class AwsAccess(ConfigModel):
     """Base of what calls AWS, or something that speaks as AWS does: whom to ask, and as whom (`cdc.aws.session`)."""
 
     region: str | None = None
     """The service's region; without it the SDK's own setting (`AWS_REGION`, profile)."""
-    endpoint_url: str | None = None
+    endpoint_url: EndpointUrl | None = None
     """An emulator's, a VPC endpoint; without it the region's own."""
     profile: str | None = None
     """Of the SDK's configuration files; without it the SDK's usual places for credentials."""

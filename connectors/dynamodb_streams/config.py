@@ -2,11 +2,10 @@
 
 import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
-from cdc.connector import AwsAccess, SourceConfig
+from cdc.connector import AwsAccess, EndpointUrl, SourceConfig
 
 _TABLE = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 """A table's name (Developer Guide, Naming Rules)."""
@@ -19,7 +18,7 @@ class DynamoDBStreamsConfig(AwsAccess, SourceConfig):
     """Credentials come from the SDK's usual places: environment, profile, container, instance."""
 
     type: Literal["dynamodb-streams"]
-    streams_endpoint_url: str | None = None
+    streams_endpoint_url: EndpointUrl | None = None
     """Where the Streams API answers, if elsewhere than `endpoint_url`."""
 
     @field_validator("start", "on_gap", mode="before")
@@ -38,14 +37,3 @@ class DynamoDBStreamsConfig(AwsAccess, SourceConfig):
         if len(set(tables)) < len(tables):
             raise ValueError("a table stands here twice")
         return tables
-
-    @field_validator("endpoint_url", "streams_endpoint_url")
-    @classmethod
-    def _url(cls, url: str | None) -> str | None:
-        if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
-            if parts.username or parts.password:
-                raise ValueError("credentials do not belong into a URL")
-        return url

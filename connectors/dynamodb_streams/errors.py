@@ -1,7 +1,6 @@
 """What botocore raises, as `SourceError`."""
 
 from botocore import exceptions as vendor
-from botocore.parsers import ResponseParserError
 
 from cdc import aws
 from cdc.errors import ErrorKind, SourceError
@@ -20,10 +19,8 @@ _MAX_TEXT = 300
 
 KNOWN = (
     vendor.ClientError,
-    vendor.ChecksumError,
-    vendor.IncompleteReadError,
-    ResponseParserError,  # of the credentials' own call: the service's answers are parsed here
     vendor.ParamValidationError,
+    *aws.DAMAGED,
     *aws.UNREACHABLE,
     *aws.CREDENTIALS,
     *aws.CONFIGURATION,
@@ -59,8 +56,8 @@ def source_error(error: Exception, operation: str, place: str, endpoint: str) ->
 
 
 def expired_credentials(error: RuntimeError, operation: str, place: str, endpoint: str) -> SourceError | None:
-    """Credentials that are expired even after a refresh have no class of their own in botocore; None: another error."""
-    if not str(error).startswith("Credentials were refreshed"):
+    """None: another error."""
+    if not aws.expired_after_refresh(error):
         return None
     where = f"{operation} of {place} at {endpoint}"
     return SourceError(ErrorKind.ACCESS_DENIED, f"{where}: the refreshed credentials are expired too")

@@ -47,6 +47,11 @@ def aws_errors(place: str) -> Iterator[None]:
     except aws.CREDENTIALS as error:
         message = f"{place}: {type(error).__name__}"
         raise SinkError(ErrorKind.ACCESS_DENIED, message) from None
-    except aws.UNREACHABLE as error:
+    except (*aws.UNREACHABLE, *aws.DAMAGED) as error:
         message = f"{place}: {type(error).__name__}"
         raise SinkError(ErrorKind.UNAVAILABLE, message) from None
+    except RuntimeError as error:
+        if not aws.expired_after_refresh(error):
+            raise
+        message = f"{place}: the refreshed credentials are expired too"
+        raise SinkError(ErrorKind.ACCESS_DENIED, message) from None

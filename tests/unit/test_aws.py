@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as vendor
+from botocore.parsers import ResponseParserError
 
 from cdc import aws
+from cdc.errors import ErrorKind, SinkError
+from connectors.replica.errors import aws_errors
 from tests.dynamodb_streams.canned_server import CannedServer, Reply, canned_server, role_credentials
 from tests.dynamodb_streams.sources import ENVIRONMENT
 
@@ -211,3 +214,25 @@ def test_nobody_to_assume_the_role(sts: CannedServer, monkeypatch: pytest.Monkey
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(vendor.NoCredentialsError):
         credentials()
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (vendor.IncompleteReadError(actual_bytes=1, expected_bytes=2), ErrorKind.UNAVAILABLE),
+        (vendor.ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"), ErrorKind.UNAVAILABLE),
+        (ResponseParserError("not what was asked for"), ErrorKind.UNAVAILABLE),
+        (RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+         ErrorKind.ACCESS_DENIED),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)  # fmt: skip
+def test_the_replica_survives_damaged_answers_and_credentials(raised: Exception, kind: ErrorKind) -> None:
+    with pytest.raises(SinkError) as caught, aws_errors("table orders"):
+        raise raised
+    assert caught.value.kind is kind
+
+
+def test_a_bug_stays_a_bug() -> None:
+    with pytest.raises(RuntimeError), aws_errors("table orders"):
+        raise RuntimeError("something else")
