@@ -213,11 +213,16 @@ class Batch:
     def after(self, position: Position) -> "Batch":
         """The part of this batch that comes after `position` (protocol: the records after g, never before them).
 
-        A position with `not_before` also drops the older records at the beginning of the shard.
+        A position with `not_before` also drops the older records at the beginning of the shard. Where nothing is dropped
+        the list of changes stays the same one: sinks at one place share what is made of it.
         """
         if position.place is Place.AFTER:
             limit = int(position.sequence)
-            changes = [change for change in self.changes if int(change.sequence) > limit]
+            changes = self.changes
+            if changes and int(changes[0].sequence) <= limit:
+                changes = [change for change in changes if int(change.sequence) > limit]
+            elif position == self.start:
+                return self
         elif position.place is Place.BEGINNING and position.not_before is not None:
             oldest = position.not_before
             changes = [change for change in self.changes if change.created >= oldest]

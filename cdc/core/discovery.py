@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cdc.core import policy
 from cdc.core.delivery import Delivery
-from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry
+from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry, created_at
 from cdc.core.messages import (
     ListingFailed,
     ListShards,
@@ -225,7 +225,8 @@ class Discovery:
             lane.kept_by_sink = cursor.kept_by_sink
             lane.evidence.through = cursor.through
             since = cursor.through or cursor.saved_at
-        lane.since = Instant(now.monotonic - max(0.0, now.wall - since), min(since, now.wall))
+        since = min(max(since, created_at(shard.key)), now.wall)
+        lane.since = Instant(now.monotonic - (now.wall - since), since)
         if gap is not None and not gap.decision:
             lane.move(LaneEvent.HALT)
             lane.gap, lane.halted_because, lane.remedy = True, gap.reason, _DECIDE

@@ -74,7 +74,6 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
     (SinkState.UP, SinkEvent.PROVED): SinkState.UP,
     (SinkState.UP, SinkEvent.FAILED): SinkState.DOWN,
     # A late answer of something that was sent before it went down.
-    (SinkState.DOWN, SinkEvent.FAILED): SinkState.DOWN,
     (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
     (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
 }

@@ -87,7 +87,10 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         letters = dead_letters_of(config)
         letters.open()
         stack.callback(letters.close)
-        board = Board(config, metrics, clock, around.lease.owner, letters)
+        counted = dead_letters_of(config, read_only=True)
+        counted.open()
+        stack.callback(counted.close)
+        board = Board(config, metrics, clock, around.lease.owner, counted)
         health = LoopHealth(lambda: clock.now().monotonic)
         address = stack.enter_context(_admin(config, board, health, metrics, workers))
         board.listens(address)
@@ -108,7 +111,8 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         try:
             stop = loop.run()
         finally:
-            _close(outlets)
+            # Who is the owner no longer hurries nothing out: its successor sends it again.
+            _close(outlets, _CLOSE_SECONDS if loop.is_owner else 0.0)
         _log.info("ended", exit_code=stop.exit_code, reason=stop.reason)
         return stop
 
@@ -157,10 +161,10 @@ def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Sa
         state.close()
 
 
-def _close(outlets: Mapping[str, Outlet]) -> None:
-    """Closes every sink on its own thread; one that hangs delays no other."""
+def _close(outlets: Mapping[str, Outlet], seconds: float) -> None:
+    """Closes every sink on its own thread, which has so many seconds to finish; one that hangs delays no other."""
     closing: list[Future[None]] = [
-        outlet.thread.submit(outlet.sink.close, deadline=_CLOSE_SECONDS) for outlet in outlets.values()
+        outlet.thread.submit(outlet.sink.close, deadline=seconds) for outlet in outlets.values()
     ]
     done, _ = wait(closing, timeout=_CLOSE_SECONDS + 0.5)
     for future in done:

@@ -15,7 +15,11 @@ from cdc.ports import Clock, DeadLetters, Owner
 
 
 class Board:
-    """Written by the loop, read by the admin server's threads: what is published is never changed."""
+    """Written by the loop, read by the admin server's threads: what is published is never changed.
+
+    Args:
+        letters: for counting; used by nobody else.
+    """
 
     def __init__(
         self, config: Config, metrics: Metrics, clock: Clock, owner: Owner, letters: DeadLetters
@@ -48,10 +52,10 @@ class Board:
 
     def report(self, stop: Stop | None = None) -> Report:
         status = self._status or Status((), (), "", (), 0)
-        facts = facts_of(
-            self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status
-        )
-        with self._lock:
+        with self._lock:  # the dead letters too are for one thread at a time
+            facts = facts_of(
+                self._config, running=True, owner=self._owner, letters=self._letters, stop=stop, status=status
+            )
             return report(status, facts, at=self._clock.now().wall, watermarks=self._watermarks)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ParamSpec
 
 from cdc.core import messages as m
 from cdc.errors import CdcError, ErrorKind, SinkError
@@ -14,6 +15,8 @@ from cdc.observe.log import emit_notice
 from cdc.observe.metrics import Metrics, Stage
 from cdc.ports import Clock, DeadLetter, DeadLetters, Encoder, Lease, Sink, Source, StateStore
 from cdc.runtime.workers import Workers
+
+P = ParamSpec("P")
 
 _OPS = {"INSERT": "c", "MODIFY": "u", "REMOVE": "d"}
 
@@ -90,13 +93,7 @@ class Dispatcher:
         self._run(self._state, work)
 
     def _run(self, executor: Executor, work: Callable[[], None]) -> None:
-        def guarded() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 - carried to the loop, which raises it
-                self._inbox.put(Crashed(error))
-
-        executor.submit(guarded)
+        executor.submit(_guarded(self._inbox, work))
 
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
@@ -162,7 +159,7 @@ class Dispatcher:
             else:
                 self._inbox.put(Crashed(error))
 
-        outlet.sink.flush(deadline=deadline).add_done_callback(flushed)
+        outlet.sink.flush(deadline=deadline).add_done_callback(_guarded(self._inbox, flushed))
 
     def _write(self, command: m.Write, outlet: Outlet) -> None:
         batch = command.batch
@@ -179,8 +176,8 @@ class Dispatcher:
             return
         answers = _Answers(self._ports, self._inbox, command, encoded.rejects)
         receipt = outlet.sink.write(encoded)
-        receipt.accepted.add_done_callback(answers.accepted)
-        receipt.durable.add_done_callback(answers.durable)
+        receipt.accepted.add_done_callback(_guarded(self._inbox, answers.accepted))
+        receipt.durable.add_done_callback(_guarded(self._inbox, answers.durable))
 
     def _write_letters(self, command: m.WriteLetters) -> None:
         sink, shard = command.sink, command.shard
@@ -202,6 +199,19 @@ class Dispatcher:
             self._inbox.put(m.SaveFailed(command.change, error))
         else:
             self._inbox.put(m.CursorsSaved(command.change))
+
+
+def _guarded(inbox: Inbox, work: Callable[P, None]) -> Callable[P, None]:
+    """`work`, whose exceptions reach the loop, which raises them: a pool keeps them in a future that nobody looks at, and a
+    future that calls back writes them to the log and goes on."""
+
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            work(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - carried to the loop
+            inbox.put(Crashed(error))
+
+    return guarded
 
 
 class _Answers:

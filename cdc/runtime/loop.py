@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from cdc.core.engine import Engine
-from cdc.core.messages import Command, Started, Stop, StopRequested, Tick
+from cdc.core.messages import Command, SaveFailed, Started, Stop, StopRequested, Tick
 from cdc.core.status import Status, status
 from cdc.errors import CdcError, ErrorKind
 from cdc.ports import Clock
@@ -47,6 +47,8 @@ class Loop:
         self._renew_due = now
         self._publish_due = now
         self._lost: CdcError | None = None
+        self.is_owner = True
+        """False once the lease was lost, or may have been: nothing is to be written any more."""
 
     def run(self) -> Stop:
         stop = self._do(self._engine.handle(Started(), self._clock.now()))
@@ -65,8 +67,12 @@ class Loop:
             raise event.error
         if isinstance(event, StopRequested):
             _log.info("stopping")
+        if isinstance(event, SaveFailed) and event.error.kind is ErrorKind.NOT_OWNER:
+            self.is_owner = False
         now = self._clock.now()
         self._turned()
+        if (stop := self._expired(now.monotonic)) is not None:
+            return stop
         return self._do(self._engine.handle(event, now))
 
     def _do(self, commands: list[Command]) -> Stop | None:
@@ -79,26 +85,35 @@ class Loop:
     def _beside(self) -> Stop | None:
         """What is due by time, and not the engine's business."""
         now = self._clock.now().monotonic
-        if self._lost is not None:
-            return Stop(1, self._lost.message, self._lost.remedy)
+        if (stop := self._expired(now)) is not None:
+            return stop
         if now >= self._publish_due:
             self._publish_due = now + _PUBLISH_SECONDS
             self._publish(status(self._engine.world))
         if now >= self._renew_due:
-            if now - self._renewed > self._lease_seconds:
-                return Stop(
-                    1,
-                    f"the lease could not be renewed for {now - self._renewed:.0f} s: another process may own the pipeline",
-                    "look at the state store, and start again",
-                )
             self._renew_due = now + self._lease_seconds / 3
-            self._dispatcher.renew(self._admin, self._renewal)
+            self._dispatcher.renew(self._admin, lambda error: self._renewal(error, asked_at=now))
         return None
 
-    def _renewal(self, error: CdcError | None) -> None:
-        """Called from the state store's thread."""
+    def _expired(self, now: float) -> Stop | None:
+        """Looked at before anything more is done: the process may have been suspended."""
+        if self._lost is not None:
+            self.is_owner = False
+            return Stop(1, self._lost.message, self._lost.remedy)
+        if now - self._renewed > self._lease_seconds:
+            self.is_owner = False
+            return Stop(
+                1,
+                f"the lease could not be renewed for {now - self._renewed:.0f} s: another process may own the pipeline",
+                "look at the state store, and start again",
+            )
+        return None
+
+    def _renewal(self, error: CdcError | None, *, asked_at: float) -> None:
+        """Called from the state store's thread. The lease lasts from when the call began, however long it took: the
+        process may have been suspended meanwhile."""
         if error is None:
-            self._renewed = self._clock.now().monotonic
+            self._renewed = asked_at
         elif error.kind is ErrorKind.NOT_OWNER:
             self._lost = error
         else:
