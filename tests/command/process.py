@@ -176,6 +176,7 @@ def eventually(
     """Looks again and again: what is looked at is written by another process (`run`), which tells nobody."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert run is None or run.process.poll() is None, f"ended before {what}: {run.err if run else ''}"
+        if run is not None:
+            assert run.process.poll() is None, f"ended before {what}: {run.err}"
         assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
         time.sleep(0.02)

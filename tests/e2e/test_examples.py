@@ -1,7 +1,9 @@
 """The files in `examples/`: all are configurations, and the first is run as its README says."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
@@ -51,7 +53,8 @@ def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
     rows = []
     for path in (tmp_path / "lake").glob("orders/**/*.avro"):
         with path.open("rb") as stored:
-            rows += [row["__op"] for row in fastavro.reader(stored)]
+            stored_rows: Iterator[Any] = fastavro.reader(stored)
+            rows += [row["__op"] for row in stored_rows]
     assert rows == ["c", "u", "d"]
     assert cdc(tmp_path, "status", "orders-local.yaml", env=environment).code == 0
     assert not lines(tmp_path / "cdc-dead-letters" / "orders-local.lines.jsonl")

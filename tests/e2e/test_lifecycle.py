@@ -181,11 +181,10 @@ def test_admin_server(tables: Tables, table: str, tmp_path: Path) -> None:
 
 def shape(document: object) -> object:
     """Without the values; of a list what its first member is."""
-    match document:
-        case dict():
-            return {key: shape(value) for key, value in document.items()}
-        case list():
-            return [shape(document[0])] if document else []
+    if isinstance(document, dict):
+        return {key: shape(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [shape(document[0])] if document else []
     return "number" if isinstance(document, int | float) else type(document).__name__
 
 

@@ -12,7 +12,8 @@ import fastavro
 import jsonschema
 import pytest
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 import schemas
 from tests.command.folder import file_sink, lines, write
@@ -186,7 +187,8 @@ def test_each_is_a_dead_letter_and_all_others_arrive(
     in_lake = []
     for path in (tmp_path / "lake").glob(f"{source}/**/*.avro"):
         with path.open("rb") as stored:
-            in_lake += [row["__version"] for row in fastavro.reader(stored)]
+            rows: Iterator[Any] = fastavro.reader(stored)
+            in_lake += [row["__version"] for row in rows]
     assert sorted(in_lake) == sorted(versions)
     copied = tables.client.scan(TableName=replica, ConsistentRead=True)["Items"]
     assert {(item["id"]["S"], item["turn"]["N"]) for item in copied} == {
@@ -198,7 +200,9 @@ def test_each_is_a_dead_letter_and_all_others_arrive(
 
 
 def version_of(message: Message) -> str:
-    return str(dict(message.headers() or [])["cdc.version"], "utf-8")
+    version = dict(message.headers() or [])["cdc.version"]
+    assert isinstance(version, bytes)
+    return version.decode()
 
 
 def record(letter: dict[str, Any]) -> Any:
