@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from cdc.errors import CdcError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # `collections.abc.Buffer` is of Python 3.12
 
@@ -87,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
             return _error(HTTPStatus.NOT_FOUND)
         try:
             return route()
+        except CdcError as error:
+            # Something outside, such as a file that cannot be read: no fault of the server, which goes on.
+            return as_json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": error.message})
         except Exception as fault:  # noqa: BLE001 - raised by `exchange`, when the client has its answer
             self.fault = fault
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR)

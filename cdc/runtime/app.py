@@ -1,6 +1,7 @@
 """Runs a pipeline, from the lease to the last position."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_o
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
-from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports
+from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
 from cdc.runtime.workers import Workers
 
@@ -92,7 +93,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         stack.callback(counted.close)
         board = Board(config, metrics, clock, around.lease.owner, counted)
         health = LoopHealth(lambda: clock.now().monotonic)
-        address = stack.enter_context(_admin(config, board, health, metrics, workers))
+        address = stack.enter_context(_admin(config, board, health, metrics, around))
         board.listens(address)
         ports = Ports(
             config.pipeline, around.source, outlets, around.state, around.lease, letters, clock, metrics
@@ -177,7 +178,7 @@ def _close(outlets: Mapping[str, Outlet], seconds: float) -> None:
 
 @contextmanager
 def _admin(
-    config: Config, board: Board, health: LoopHealth, metrics: Metrics, workers: Workers
+    config: Config, board: Board, health: LoopHealth, metrics: Metrics, around: _Surroundings
 ) -> Iterator[str]:
     """The admin server's address, empty if there is to be none."""
     if config.admin is None:
@@ -191,7 +192,11 @@ def _admin(
         metrics=metrics.render,
         status=board.status,
     )
-    server.start(workers.daemon)
+
+    def spawn(target: Callable[[], None], /, *, name: str) -> threading.Thread:
+        return around.workers.daemon(guarded(around.inbox, target), name=name)
+
+    server.start(spawn)
     try:
         yield server.address
     finally:

@@ -93,7 +93,7 @@ class Dispatcher:
         self._run(self._state, work)
 
     def _run(self, executor: Executor, work: Callable[[], None]) -> None:
-        executor.submit(_guarded(self._inbox, work))
+        executor.submit(guarded(self._inbox, work))
 
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
@@ -159,7 +159,7 @@ class Dispatcher:
             else:
                 self._inbox.put(Crashed(error))
 
-        outlet.sink.flush(deadline=deadline).add_done_callback(_guarded(self._inbox, flushed))
+        outlet.sink.flush(deadline=deadline).add_done_callback(guarded(self._inbox, flushed))
 
     def _write(self, command: m.Write, outlet: Outlet) -> None:
         batch = command.batch
@@ -176,8 +176,8 @@ class Dispatcher:
             return
         answers = _Answers(self._ports, self._inbox, command, encoded.rejects)
         receipt = outlet.sink.write(encoded)
-        receipt.accepted.add_done_callback(_guarded(self._inbox, answers.accepted))
-        receipt.durable.add_done_callback(_guarded(self._inbox, answers.durable))
+        receipt.accepted.add_done_callback(guarded(self._inbox, answers.accepted))
+        receipt.durable.add_done_callback(guarded(self._inbox, answers.durable))
 
     def _write_letters(self, command: m.WriteLetters) -> None:
         sink, shard = command.sink, command.shard
@@ -201,17 +201,17 @@ class Dispatcher:
             self._inbox.put(m.CursorsSaved(command.change))
 
 
-def _guarded(inbox: Inbox, work: Callable[P, None]) -> Callable[P, None]:
+def guarded(inbox: Inbox, work: Callable[P, None]) -> Callable[P, None]:
     """`work`, whose exceptions reach the loop, which raises them: a pool keeps them in a future that nobody looks at, and a
     future that calls back writes them to the log and goes on."""
 
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+    def work_guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             work(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - carried to the loop
             inbox.put(Crashed(error))
 
-    return guarded
+    return work_guarded
 
 
 class _Answers:

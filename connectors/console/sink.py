@@ -6,14 +6,16 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Literal, TextIO
 
+import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from cdc.errors import ErrorKind, SinkError
-from cdc.model import Batch, Durability, EncodedBatch, Position, ShardKey
+from cdc.model import Batch, Change, Durability, EncodedBatch, Position, ShardKey
 from cdc.ports import Receipt
 from cdc.receipts import Receipts
-from connectors.console.text import one_line
-from schemas.change_line import encode_lines, rejects
+from connectors.console.text import one_line, visible
+from schemas.change_line import change_line, encode_lines, rejects
 
 Format = Literal["auto", "text", "json"]
 
@@ -86,4 +88,12 @@ def _print(batch: Batch, output: TextIO) -> None:
     console = Console(file=output, highlight=False, markup=False, emoji=False)
     for change in batch.changes:
         if change.dynamodb.keys:
-            console.print(one_line(batch, change), soft_wrap=True)
+            console.print(_line(batch, change), soft_wrap=True)
+
+
+def _line(batch: Batch, change: Change) -> Text:
+    try:
+        return one_line(batch, change)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, AttributeError, ArithmeticError):
+        # What DynamoDB would not send: shown as it is. It must not end a pipeline, again and again.
+        return Text(visible(bytes(msgspec.json.encode(change_line(batch, change))).decode(errors="replace")))

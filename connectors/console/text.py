@@ -23,9 +23,9 @@ def one_line(batch: Batch, change: Change) -> Text:
     key = _attributes(images.keys)
     line = Text(no_wrap=True)
     line.append(f"{datetime.fromtimestamp(change.created, UTC):%H:%M:%S} ", "dim")
-    line.append(f"{_visible(batch.stream.table)} ")
+    line.append(f"{visible(batch.stream.table)} ")
     line.append(f"{sign} ", f"bold {style}")
-    line.append(" ".join(f"{_visible(name)}={_value(value)}" for name, value in key.items()), style)
+    line.append(" ".join(f"{visible(name)}={_value(value)}" for name, value in key.items()), style)
     for part in _parts(change, key):
         line.append(f" {part}")
     if change.by_ttl:
@@ -38,15 +38,15 @@ def _parts(change: Change, key: Mapping[str, Any]) -> list[str]:
     if change.event_name == "REMOVE":
         return []
     if not old:
-        return [f"{_visible(name)}: {_value(value)}" for name, value in new.items() if name not in key]
+        return [f"{visible(name)}: {_value(value)}" for name, value in new.items() if name not in key]
     parts = []
     for name in dict.fromkeys([*new, *old]):
         if name not in new:
-            parts.append(f"{_visible(name)}: {_value(old[name])} → gone")
+            parts.append(f"{visible(name)}: {_value(old[name])} → gone")
         elif name not in old:
-            parts.append(f"{_visible(name)}: {_value(new[name])}")
+            parts.append(f"{visible(name)}: {_value(new[name])}")
         elif old[name] != new[name]:
-            parts.append(f"{_visible(name)}: {_value(old[name])} → {_value(new[name])}")
+            parts.append(f"{visible(name)}: {_value(old[name])} → {_value(new[name])}")
     return parts
 
 
@@ -59,11 +59,11 @@ def _value(value: Any) -> str:  # noqa: PLR0911 - a type, a return
     ((kind, inner),) = value.items()
     match kind:
         case "N":
-            return _visible(inner)
+            return visible(inner)
         case "S":
-            return _visible(json.dumps(inner, ensure_ascii=False))
+            return visible(json.dumps(inner, ensure_ascii=False))
         case "B":
-            return f"<{_visible(inner)}>"
+            return f"<{visible(inner)}>"
         case "BOOL":
             return "true" if inner else "false"
         case "NULL":
@@ -72,13 +72,14 @@ def _value(value: Any) -> str:  # noqa: PLR0911 - a type, a return
             return "[" + ", ".join(map(_value, inner)) + "]"
         case "M":
             return (
-                "{" + ", ".join(f"{_visible(name)}: {_value(member)}" for name, member in inner.items()) + "}"
+                "{" + ", ".join(f"{visible(name)}: {_value(member)}" for name, member in inner.items()) + "}"
             )
         case "SS" | "NS" | "BS":
             return "{" + ", ".join(_value({kind[0]: member}) for member in inner) + "}"
         case _:
-            return _visible(json.dumps(value))
+            return visible(json.dumps(value))
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """With what a terminal would obey escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import os
@@ -5,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.errors import SinkError
-from cdc.model import Batch, EncodedBatch
+from cdc.model import Answer, Batch, EncodedBatch
 from cdc.testing.batches import EVERY_TYPE, Table
 from cdc.testing.sink_run import SinkRun
 from connectors.console import CONNECTOR
@@ -132,3 +134,28 @@ def test_is_built_by_its_type_on_standard_output(tmp_path: Path, capsys: pytest.
     ) as run:
         run.deliver([batch])
     assert capsys.readouterr().out.encode() == encode_lines(batch)
+
+
+@pytest.mark.parametrize(
+    ("image", "created"),
+    [
+        ('{"pk": {"S": "a"}, "x": {}}', 1),
+        ('{"pk": {"S": "a"}, "x": {"N": 1}}', 1),
+        ('{"pk": {"S": "a"}, "x": {"L": {"y": 1}}}', 1),
+        ('{"pk": "a"}', 1),
+        ("[1]", 1),
+        ('{"pk": {"S": "a"}}', 10**300),
+    ],
+)
+def test_a_record_that_is_none_of_dynamodb_s_is_shown_as_it_is(image: str, created: int) -> None:
+    record = (
+        '{"eventName": "INSERT", "dynamodb": {"SequenceNumber": "1", "Keys": {"pk": {"S": "a"}},'
+        f' "ApproximateCreationDateTime": {created}.0, "NewImage": {image}}}}}'
+    )
+    page = msgspec.json.decode(f'{{"Records": [{record}]}}', type=Answer)
+    shard = Table("orders").shard()
+    batch = dataclasses.replace(shard.batch(), changes=page.records)
+    output = io.StringIO()
+    receipt = ConsoleSink("console", "text", output).write(EncodedBatch(batch))
+    assert receipt.durable.result(0).rejects == []
+    assert output.getvalue().count("\n") == 1
