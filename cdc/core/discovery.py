@@ -24,6 +24,7 @@ from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
 
+_MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
 
@@ -131,6 +132,10 @@ class Discovery:
             # It may have been answered before the shard ended.
             self._looks.setdefault(key, 0)
             self._world.later("children", key, policy.backoff(1, base=0.25, salt=key.shard))
+        elif len(self._looks) > _MANY_LOOKS:
+            # Shards end together, too: one listing of all of them is less to ask for.
+            self._look_again(key)
+            self.list_all(key.stream)
         else:
             self._looks.setdefault(key, 0)
             self._list(key.stream, key, ("children", *key))
@@ -172,7 +177,8 @@ class Discovery:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
             self._forget(lineage)
-        elif event.parent is not None:
+        if event.parent is not None:
+            # A source that can't filter answers with a whole listing.
             self._children_listed(lineage, event.parent)
 
     def _children_listed(self, lineage: Lineage, parent: ShardKey) -> None:
