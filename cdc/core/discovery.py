@@ -128,16 +128,12 @@ class Discovery:
         lineage = self._world.lineages[key.stream]
         if lineage.children.get(key):
             self._looks.pop(key, None)
-        elif key.stream in self.listing:
-            # It may have been answered before the shard ended.
-            self._looks.setdefault(key, 0)
-            self._world.later("children", key, policy.backoff(1, base=0.25, salt=key.shard))
-        elif len(self._looks) > _MANY_LOOKS:
-            # Shards end together, too: one listing of all of them is less to ask for.
-            self._look_again(key)
+            return
+        self._looks.setdefault(key, 0)
+        if len(self._looks) > _MANY_LOOKS:
+            # Shards end together, too: one listing of all is less to ask for.
             self.list_all(key.stream)
-        else:
-            self._looks.setdefault(key, 0)
+        elif key.stream not in self.listing:
             self._list(key.stream, key, ("children", *key))
 
     @property
@@ -177,9 +173,18 @@ class Discovery:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
             self._forget(lineage)
+            self._after_listing(lineage)
         if event.parent is not None:
             # A source that can't filter answers with a whole listing.
             self._children_listed(lineage, event.parent)
+
+    def _after_listing(self, lineage: Lineage) -> None:
+        """Children that were found with it, and those that it may have missed: it can be older than the shard's end."""
+        for key in [key for key in self._looks if key.stream == lineage.stream.arn]:
+            if lineage.children.get(key):
+                del self._looks[key]
+            elif ("children", *key) not in self._world.due:
+                self._look_again(key)
 
     def _children_listed(self, lineage: Lineage, parent: ShardKey) -> None:
         for child in lineage.children_of(parent):
