@@ -27,9 +27,9 @@ def test_a_sink_behind_is_read_for_after_two_readers_have_met() -> None:
         reading.opened(IteratorOpened(command.reader, f"iterator-{command.reader.number}"))
     world.out.clear()
     reading.plan(entry)
-    for command in [command for command in world.out if isinstance(command, Read)]:
+    for read in [command for command in world.out if isinstance(command, Read)]:
         change = Change(event_name="INSERT", dynamodb=Images(sequence_number="30"))
-        reading.page(PageRead(command.reader, Page(b"{}", [change], "next")), entry)
+        reading.page(PageRead(read.reader, Page(b"{}", [change], "next")), entry)
     for lane in entry.lanes.values():
         lane.tracker.given = lane.tracker.durable = after("30")
     world.out.clear()
