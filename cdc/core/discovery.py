@@ -24,6 +24,7 @@ from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
 
+_MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
 
@@ -127,12 +128,12 @@ class Discovery:
         lineage = self._world.lineages[key.stream]
         if lineage.children.get(key):
             self._looks.pop(key, None)
-        elif key.stream in self.listing:
-            # It may have been answered before the shard ended.
-            self._looks.setdefault(key, 0)
-            self._world.later("children", key, policy.backoff(1, base=0.25, salt=key.shard))
-        else:
-            self._looks.setdefault(key, 0)
+            return
+        self._looks.setdefault(key, 0)
+        if len(self._looks) > _MANY_LOOKS:
+            # Shards end together, too: one listing of all is less to ask for.
+            self.list_all(key.stream)
+        elif key.stream not in self.listing:
             self._list(key.stream, key, ("children", *key))
 
     @property
@@ -172,8 +173,18 @@ class Discovery:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
             self._forget(lineage)
-        elif event.parent is not None:
+            self._after_listing(lineage)
+        if event.parent is not None:
+            # A source that can't filter answers with a whole listing.
             self._children_listed(lineage, event.parent)
+
+    def _after_listing(self, lineage: Lineage) -> None:
+        """Children that were found with it, and those that it may have missed: it can be older than the shard's end."""
+        for key in [key for key in self._looks if key.stream == lineage.stream.arn]:
+            if lineage.children.get(key):
+                del self._looks[key]
+            elif ("children", *key) not in self._world.due:
+                self._look_again(key)
 
     def _children_listed(self, lineage: Lineage, parent: ShardKey) -> None:
         for child in lineage.children_of(parent):

@@ -225,6 +225,42 @@ def test_children_are_asked_for_at_the_end_of_a_shard_until_they_are_listed() ->
     assert script.one(m.Claim).shards == [key(2)]
 
 
+def test_a_source_that_can_not_filter_answers_for_the_children_with_everything() -> None:
+    script = Script(settings=Settings(until_caught_up=True))
+    script.flow(shard(1))
+    script.read(end=True)
+    script.new(m.ListShards)
+    script.send(
+        m.ShardsListed(STREAM.arn, key(1), Listing((shard(1, closed=True), shard(2, 1)), complete=True))
+    )
+    script.durable(script.one(m.Write))
+    assert script.one(m.Claim).shards == [key(2)]
+    script.wait(30.0)
+    assert not [command for command in script.new(m.ListShards) if command.parent is not None]
+    assert not script.engine._discovery.looking
+
+
+def test_shards_that_end_together_are_listed_together() -> None:
+    script = Script()
+    shards = [shard(number) for number in range(300)]
+    script.flow(*shards)
+    script.new(m.ListShards)
+    script.open_iterators()
+    for read in script.new(m.Read):
+        script.page(read, end=True)
+    for _ in range(30):
+        script.wait(0.5)
+        for command in script.new(m.ListShards):
+            children = [shard(1000 + number, number) for number in range(300)]
+            found = Listing((*shards, *children), complete=True)
+            if command.parent is not None:
+                found = Listing((), complete=False)
+            script.send(m.ShardsListed(STREAM.arn, command.parent, found))
+    listings = [command for command in script.sent if isinstance(command, m.ListShards)]
+    assert len(listings) < 60
+    assert len(list(script.engine.world.entries())) == 600
+
+
 def test_children_are_looked_for_after_a_full_listing_that_was_on_its_way() -> None:
     script = Script()
     script.flow(shard(1))
