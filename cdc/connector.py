@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cdc.ports import Clock, Sink, Source
 
@@ -75,6 +76,44 @@ class SourceConfig(ConfigModel):
     """How long an idle shard is left alone."""
     readers: Annotated[int, Field(ge=1, le=256)] = 8
     """How many calls run at once."""
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong into a URL")
+    return url
+
+
+EndpointUrl = Annotated[str, AfterValidator(_checked_url)]
+"""Where an API answers. Messages name it, so it holds no credentials."""
+
+
+class AwsAccess(ConfigModel):
+    """Base of what calls AWS, or something that speaks as AWS does: whom to ask, and as whom (`cdc.aws.session`)."""
+
+    region: str | None = None
+    """The service's region; without it the SDK's own setting (`AWS_REGION`, profile)."""
+    endpoint_url: EndpointUrl | None = None
+    """An emulator's, a VPC endpoint; without it the region's own."""
+    profile: str | None = None
+    """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
+    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[0-9]+:role/.+$", max_length=2048)] | None = (
+        None
+    )
+    """A role to assume, with the credentials of `profile` or of the usual places."""
+    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]+$", min_length=2, max_length=1224)] | None = (
+        None
+    )
+    """What the trust policy of `role_arn` asks for (STS API reference, AssumeRole)."""
+
+    @model_validator(mode="after")
+    def _external_id_goes_with_a_role(self) -> Self:
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id is used when a role is assumed: it needs role_arn")
+        return self
 
 
 CountCall = Callable[[str, str], None]

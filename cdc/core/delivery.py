@@ -1,34 +1,25 @@
-"""From a page to the cursors: giving batches to the sinks, taking their answers, opening and claiming them."""
+"""From a page to the cursors: giving batches to the sinks, and taking their answers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from cdc.core import policy
+from cdc.core.halting import finished, halt
 from cdc.core.lineage import Lane, LaneEvent, LaneState, ShardEntry
 from cdc.core.messages import (
     Accepted,
-    Claim,
-    Claimed,
-    ClaimFailed,
     Durable,
-    Flushed,
-    FlushSink,
     LettersFailed,
     LettersWritten,
-    OpenSink,
-    SinkFailed,
-    SinkOpened,
     Write,
     WriteFailed,
     WriteLetters,
 )
-from cdc.core.positions import LostData, resume
+from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
-from cdc.errors import CdcError
-from cdc.model import Batch, Place, Position, ShardKey, end_of_shard
-from cdc.ports import SavedCursor
+from cdc.model import Batch, Place, ShardKey, end_of_shard
 
 _EVIDENCE_SHARE = 144
 """So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
@@ -38,22 +29,13 @@ like one that nobody read."""
 class Delivery:
     """The sinks' side of every shard."""
 
-    def __init__(self, world: World, saving: Saving) -> None:
+    def __init__(self, world: World, saving: Saving, opening: Opening) -> None:
         self._world = world
         self._saving = saving
+        self._opening = opening
         self._ids = 0
         self._letters: dict[int, WriteLetters] = {}
         self._attempts: dict[int, int] = {}
-        self._moved: dict[ShardKey, None] = {}
-
-    def touch(self, shard: ShardKey) -> None:
-        """Something changed on this shard: its readers are planned anew, and its children looked at."""
-        self._moved[shard] = None
-
-    def take_moved(self) -> Sequence[ShardKey]:
-        """What was touched since the last call, in that order."""
-        moved, self._moved = list(self._moved), {}
-        return moved
 
     # Giving
 
@@ -105,10 +87,6 @@ class Delivery:
                 lane, Batch(entry.stream, entry.key, lane.place, end_of_shard(), (), self._world.now.wall)
             )
 
-    def _touch_all(self, sink: SinkEntry) -> None:
-        for lane in self._world.lanes(sink.name):
-            self.touch(lane.shard)
-
     # Answers
 
     def accepted(self, event: Accepted) -> None:
@@ -116,11 +94,11 @@ class Delivery:
         if lane is None or given is None or given.accepted:
             return
         self._accept(given, self._world.sinks[event.sink])
-        self.touch(event.shard)
+        self._world.touch(event.shard)
         sink = self._world.sinks[event.sink]
         full = len(lane.tracker.open) >= self._world.settings.max_undurable_batches
         if sink.state is SinkState.PROBING or self._world.stopping or full:
-            self.flush(sink)
+            self._opening.flush(sink)
 
     def durable(self, event: Durable) -> None:
         lane, given = self._find(event.sink, event.shard, event.id)
@@ -196,9 +174,9 @@ class Delivery:
         if rule.action is policy.Action.HALT_SHARD:
             if not first:
                 return  # it came back with the one that is to blame
-            self.halt(lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            halt(world, self._saving, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
-            self._lose(sink, event.error, rule.remedy)
+            self._opening.lose(sink, event.error, rule.remedy)
 
     def _accept(self, given: Given, sink: SinkEntry) -> None:
         if not given.accepted:
@@ -206,7 +184,7 @@ class Delivery:
             sink.unaccepted_bytes -= given.size
             if sink.starved and sink.unaccepted_bytes <= self._world.settings.max_unaccepted_bytes // 2:
                 sink.starved = False
-                self._touch_all(sink)
+                self._world.touch_all(sink)
 
     def _finish(self, lane: Lane, given: Given, *, rejects: int) -> None:
         sink = self._world.sinks[lane.sink]
@@ -221,7 +199,7 @@ class Delivery:
         if sink.state is SinkState.UP and sink.error is not None:
             self._world.notice("info", "sink-is-back", sink=sink.name)
             sink.error, sink.failures, sink.remedy = None, 0, ""
-            self._touch_all(sink)
+            self._world.touch_all(sink)
         if moved:
             lane.kept_by_sink = sink.keeps_positions
             sink.progress_at = self._world.now.monotonic
@@ -230,183 +208,17 @@ class Delivery:
                 self._end(lane)
 
     def _end(self, lane: Lane) -> None:
-        self._finished(lane)
+        finished(self._world, lane)
         self._saving.dirty(lane, at_once=True)
         self._world.notice("info", "shard-finished", sink=lane.sink, shard=lane.shard.shard)
 
-    def _finished(self, lane: Lane) -> None:
-        lane.move(LaneEvent.END_DURABLE)
-        self.touch(lane.shard)
-
     def _answered(self, lane: Lane, sink: SinkEntry) -> None:
         sink.batches -= 1
-        self.touch(lane.shard)
+        self._world.touch(lane.shard)
         if sink.state is SinkState.PROBING and sink.batches == 0:
             # Any lane may have the batch that proves it.
-            self._touch_all(sink)
+            self._world.touch_all(sink)
 
     def _find(self, sink: str, shard: ShardKey, id: int) -> tuple[Lane | None, Given | None]:  # noqa: A002
         lane = self._world.lane(sink, shard)
         return lane, lane.tracker.find(id) if lane is not None else None
-
-    # Opening and claiming
-
-    def try_open(self, name: str) -> None:
-        sink = self._world.sinks[name]
-        if sink.state is SinkState.DOWN and not self._world.stopping:
-            sink.move(SinkEvent.TRY)
-            self._world.emit(OpenSink(name))
-
-    def opened(self, event: SinkOpened) -> None:
-        sink = self._world.sinks[event.sink]
-        sink.openings += 1
-        sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
-        self._world.notice("info", "sink-open", sink=sink.name)
-        if sink.batches:
-            # Lanes that still have batches here from before are claimed once those are answered for.
-            self.flush(sink)
-        self.claim(sink, self._world.lanes(sink.name))
-
-    def open_failed(self, event: SinkFailed) -> None:
-        sink = self._world.sinks[event.sink]
-        rule = policy.rule(policy.SINK, event.error)
-        if rule.action is policy.Action.RETRY:
-            self._lose(sink, event.error, rule.remedy)
-        else:
-            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
-
-    def claim(self, sink: SinkEntry, lanes: Iterable[Lane]) -> None:
-        """Claims those lanes of the sink that may begin and have nothing on their way."""
-        if not sink.is_open or self._world.stopping:
-            return
-        chosen = [lane for lane in lanes if lane.state is LaneState.UNCLAIMED and lane.tracker.clear]
-        for lane in chosen:
-            lane.move(LaneEvent.CLAIM_SENT)
-        if chosen:
-            self._world.emit(Claim(sink.name, [lane.shard for lane in chosen]))
-
-    def claimed(self, event: Claimed) -> None:
-        sink = self._world.sinks[event.sink]
-        sink.keeps_positions = event.held is not None
-        for shard in event.shards:
-            lane = self._world.lane(event.sink, shard)
-            if lane is None:
-                continue
-            lane.move(LaneEvent.CLAIMED if sink.is_open else LaneEvent.CLAIM_FAILED)
-            if lane.state is LaneState.FLOWING:
-                self._begin(lane, event)
-
-    def _begin(self, lane: Lane, event: Claimed) -> None:
-        held = event.held if event.held is not None else {}
-        durable = lane.tracker.durable
-        saved = (
-            SavedCursor(lane.sink, lane.shard, durable, "", lane.kept_by_sink, 0.0)
-            if lane.saved or lane.began
-            else None
-        )
-        entry = self._world.entry(lane.shard)
-        position = resume(
-            saved=saved,
-            held=held.get(lane.shard),
-            sink_keeps_positions=event.held is not None,
-            descendant_is_held=entry is not None and self._descendant_is_held(entry, held),
-            epoch=lane.epoch,
-            start=durable,
-        )
-        if isinstance(position, LostData):
-            self.halt(
-                lane,
-                f"sink {lane.sink} has lost its position, and with it data that was durable there",
-                "restore the destination, or decide with `cdc positions reset`",
-            )
-            return
-        # What was never durable at the sink (an idle shard, one that `latest` passed over) it can't have lost.
-        lane.kept_by_sink = lane.shard in held
-        lane.began = lane.began or self._world.now
-        lane.tracker.given = lane.tracker.durable = position
-        lane.evidence.records()
-        if not lane.saved or position.order != durable.order:
-            # What is saved already stays as old as it is: the time of it says since when nobody has looked.
-            self._saving.dirty(lane)
-        self.touch(lane.shard)
-        if position.place is Place.END:
-            self._finished(lane)
-
-    def _descendant_is_held(self, entry: ShardEntry, held: Mapping[ShardKey, Position]) -> bool:
-        lineage = self._world.lineages[entry.stream.arn]
-        return any(
-            child.key in held or self._descendant_is_held(child, held)
-            for child in lineage.children_of(entry.key)
-        )
-
-    def claim_failed(self, event: ClaimFailed) -> None:
-        for shard in event.shards:
-            lane = self._world.lane(event.sink, shard)
-            if lane is not None:
-                lane.move(LaneEvent.CLAIM_FAILED)
-        sink = self._world.sinks[event.sink]
-        rule = policy.rule(policy.SINK, event.error)
-        if rule.action is policy.Action.HALT_PIPELINE:
-            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
-        elif sink.is_open:
-            self._lose(sink, event.error, rule.remedy)
-
-    def _lose(self, sink: SinkEntry, error: CdcError, remedy: str) -> None:
-        """The sink is down: its lanes stop, the others' go on; it is tried again later and later."""
-        sink.move(SinkEvent.FAILED)
-        sink.failures += 1
-        sink.error, sink.remedy = error, remedy
-        seconds = policy.backoff(sink.failures, salt=sink.name)
-        self._world.notice(
-            "error",
-            "sink-down",
-            sink=sink.name,
-            reason=error.message,
-            remedy=remedy,
-            retry_seconds=round(seconds, 2),
-        )
-        for lane in self._world.lanes(sink.name):
-            lane.move(LaneEvent.SINK_LOST)
-        self._world.later("sink", (sink.name, ""), seconds)
-
-    # Ends of other kinds
-
-    def halt(self, lane: Lane, reason: str, remedy: str, *, gap: bool = False) -> None:
-        lane.move(LaneEvent.HALT)
-        lane.halted_because, lane.remedy, lane.gap = reason, remedy, gap
-        self.touch(lane.shard)
-        if gap:
-            self._saving.gap(lane, reason)
-        self._world.notice(
-            "error",
-            "gap" if gap else "shard-halted",
-            sink=lane.sink,
-            shard=lane.shard.shard,
-            reason=reason,
-            remedy=remedy,
-        )
-
-    def flush(self, sink: SinkEntry, seconds: float | None = None) -> None:
-        """Asks the sink to make durable what it has accepted; one request at a time."""
-        if sink.flushing:
-            sink.flush_again = True
-        elif sink.is_open:
-            sink.flushing = True
-            self._world.emit(FlushSink(sink.name, seconds or self._world.settings.stop_seconds))
-
-    def flushed(self, event: Flushed) -> None:
-        sink = self._world.sinks[event.sink]
-        sink.flushing = False
-        again, sink.flush_again = sink.flush_again, False
-        if event.error is not None:
-            self._world.notice("warning", "flush-failed", sink=sink.name, reason=event.error.message)
-            # Where it matters, what could not be flushed fails by its own answers.
-            self._world.later("flush", (sink.name, ""), policy.backoff(1, salt=sink.name))
-        elif again and sink.batches:
-            self.flush(sink)
-
-    def flush_again(self, name: str) -> None:
-        """A flush failed, and nothing else may ever ask for one again."""
-        sink = self._world.sinks[name]
-        if sink.batches:
-            self.flush(sink)

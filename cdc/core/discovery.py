@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from cdc.core import policy
-from cdc.core.delivery import Delivery
-from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry
+from cdc.core.halting import halt
+from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry, created_at
 from cdc.core.messages import (
     ListingFailed,
     ListShards,
@@ -35,13 +35,10 @@ _DECIDE = "decide with `cdc positions reset`; what was not in any stream can onl
 class Discovery:
     """Keeps the lineages true to what the source lists and the state store remembers."""
 
-    def __init__(
-        self, world: World, saved: Saved, saving: Saving, reading: Reading, delivery: Delivery
-    ) -> None:
+    def __init__(self, world: World, saved: Saved, saving: Saving, reading: Reading) -> None:
         self._world = world
         self._saving = saving
         self._reading = reading
-        self._delivery = delivery
         self._cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
         self._starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
         self._gaps: dict[tuple[str, ShardKey], SavedGap] = {
@@ -225,7 +222,8 @@ class Discovery:
             lane.kept_by_sink = cursor.kept_by_sink
             lane.evidence.through = cursor.through
             since = cursor.through or cursor.saved_at
-        lane.since = Instant(now.monotonic - max(0.0, now.wall - since), min(since, now.wall))
+        since = min(max(since, created_at(shard.key)), now.wall)
+        lane.since = Instant(now.monotonic - (now.wall - since), since)
         if gap is not None and not gap.decision:
             lane.move(LaneEvent.HALT)
             lane.gap, lane.halted_because, lane.remedy = True, gap.reason, _DECIDE
@@ -244,7 +242,7 @@ class Discovery:
                     self._begin_at_latest(lane, entry, lineage)
                 self._saving.dirty(lane)
                 if (sink, arn) in self._replaced and lane.state is not LaneState.HALTED:
-                    self._delivery.halt(lane, NEW_STREAM, _DECIDE, gap=True)
+                    halt(self._world, self._saving, lane, NEW_STREAM, _DECIDE, gap=True)
         for sink in new:
             start = SavedStart(sink, arn, lineage.stream.table, world.settings.start, world.now.wall)
             self._starts[sink, arn] = start
@@ -281,10 +279,10 @@ class Discovery:
             if lane.state is LaneState.WAITING and lineage.may_begin(entry, lane.sink):
                 orphan = entry.shard.parent is not None and lineage.parent(entry) is None
                 if orphan and not (lane.saved or lane.at_start or lane.decided):
-                    self._delivery.halt(lane, PARENT_GONE, _DECIDE, gap=True)
+                    halt(self._world, self._saving, lane, PARENT_GONE, _DECIDE, gap=True)
                     continue
                 lane.move(LaneEvent.PARENT_FINISHED)
-                self._delivery.touch(lane.shard)
+                self._world.touch(lane.shard)
 
     def _forget(self, lineage: Lineage) -> None:
         patience = _MISSING_LISTINGS * self._world.settings.relist_seconds

@@ -8,7 +8,9 @@ from cdc.core import policy
 from cdc.core.delivery import Delivery
 from cdc.core.discovery import Discovery
 from cdc.core.finishing import Finishing
+from cdc.core.halting import halt
 from cdc.core.lineage import Lane, LaneState, ShardEntry
+from cdc.core.opening import Opening
 from cdc.core.policy import Action
 from cdc.core.reading import Reading
 from cdc.core.saving import Saving
@@ -44,9 +46,10 @@ class Engine:
         self.world.listings = Budget(settings.listings_per_second)
         self._saving = Saving(self.world)
         self.reading = Reading(self.world)
-        self._delivery = Delivery(self.world, self._saving)
-        self._discovery = Discovery(self.world, saved, self._saving, self.reading, self._delivery)
-        self._finishing = Finishing(self.world, self._saving, self._delivery, self._discovery)
+        self._opening = Opening(self.world, self._saving)
+        self._delivery = Delivery(self.world, self._saving, self._opening)
+        self._discovery = Discovery(self.world, saved, self._saving, self.reading)
+        self._finishing = Finishing(self.world, self._saving, self._opening, self._discovery)
         self._remember = remember or {}
 
     def next_due(self) -> float | None:
@@ -81,19 +84,19 @@ class Engine:
                 self._discovery.listing_failed(event)
             case m.IteratorOpened():
                 self.reading.opened(event)
-                self._delivery.touch(event.reader.shard)
+                self.world.touch(event.reader.shard)
             case m.PageRead():
                 self._page(event)
             case m.ReadFailed():
                 self._read_failed(event)
             case m.SinkOpened():
-                self._delivery.opened(event)
+                self._opening.opened(event)
             case m.SinkFailed():
-                self._delivery.open_failed(event)
+                self._opening.open_failed(event)
             case m.Claimed():
-                self._delivery.claimed(event)
+                self._opening.claimed(event)
             case m.ClaimFailed():
-                self._delivery.claim_failed(event)
+                self._opening.claim_failed(event)
             case m.Accepted():
                 self._delivery.accepted(event)
             case m.Durable():
@@ -101,7 +104,7 @@ class Engine:
             case m.WriteFailed():
                 self._delivery.failed(event)
             case m.Flushed():
-                self._delivery.flushed(event)
+                self._opening.flushed(event)
             case m.LettersWritten():
                 self._delivery.letters_written(event)
             case m.LettersFailed():
@@ -123,9 +126,9 @@ class Engine:
             return
         match kind:
             case "shard":
-                self._delivery.touch(ShardKey(first, second))
+                self.world.touch(ShardKey(first, second))
             case "sink":
-                self._delivery.try_open(first)
+                self._opening.try_open(first)
             case "streams":
                 self._discovery.resolve()
             case "listing":
@@ -137,7 +140,7 @@ class Engine:
             case "letters":
                 self._delivery.retry_letters(int(second))
             case "flush":
-                self._delivery.flush_again(first)
+                self._opening.flush_again(first)
             case "finish":
                 self._finishing.look()
 
@@ -146,7 +149,7 @@ class Engine:
             self._saving.remember(self._remember)
         self._discovery.resolve()
         for name in self.world.sinks:
-            self._delivery.try_open(name)
+            self._opening.try_open(name)
             self.world.sinks[name].progress_at = self.world.now.monotonic
         if self.world.settings.until_caught_up:
             self._finishing.watch()
@@ -160,7 +163,7 @@ class Engine:
             return
         batch, only = read
         self.world.source_error = None
-        self._delivery.touch(entry.key)
+        self.world.touch(entry.key)
         if batch.end.place is Place.END:
             self._discovery.look_for_children(entry.key)
         if not self.world.stopping:
@@ -172,7 +175,7 @@ class Engine:
         if failed is None or entry is None:
             return
         rule, lanes = failed
-        self._delivery.touch(entry.key)
+        self.world.touch(entry.key)
         match rule.action:
             case Action.REOPEN:
                 reason = event.error.kind.value
@@ -184,7 +187,7 @@ class Engine:
                     self._expired(entry, lane, event.error, rule.remedy)
             case Action.HALT_SHARD:
                 for lane in lanes:
-                    self._delivery.halt(lane, event.error.message, rule.remedy)
+                    halt(self.world, self._saving, lane, event.error.message, rule.remedy)
             case Action.HALT_PIPELINE:
                 self.world.stop(1, event.error.message, rule.remedy)
             case _:
@@ -212,7 +215,14 @@ class Engine:
         if gone and unread:
             self._delivery.end_unread(entry, lane)
         else:
-            self._delivery.halt(lane, f"{VANISHED if gone else TRIMMED} ({error.message})", remedy, gap=True)
+            halt(
+                self.world,
+                self._saving,
+                lane,
+                f"{VANISHED if gone else TRIMMED} ({error.message})",
+                remedy,
+                gap=True,
+            )
 
     def _look_at_age(self, lane: Lane) -> None:
         """At the oldest record no call tells that older ones have gone. Where nobody looked for longer than a record
@@ -224,11 +234,18 @@ class Engine:
             and lane.unread(self.world.now) > self.world.settings.retention_seconds
         ):
             remedy = policy.SOURCE[ErrorKind.TRIMMED].remedy
-            self._delivery.halt(lane, f"{TRIMMED} (nothing was read here for a day)", remedy, gap=True)
+            halt(
+                self.world,
+                self._saving,
+                lane,
+                f"{TRIMMED} (nothing was read here for a day)",
+                remedy,
+                gap=True,
+            )
 
     def _settle(self) -> None:
         """What follows on every shard where something moved: claims, children, the next reads."""
-        while moved := self._delivery.take_moved():
+        while moved := self.world.take_moved():
             claims: dict[str, list[Lane]] = {}
             for key in moved:
                 entry = self.world.entry(key)
@@ -244,4 +261,4 @@ class Engine:
                         claims.setdefault(lane.sink, []).append(lane)
                 self.reading.plan(entry)
             for name, lanes in claims.items():
-                self._delivery.claim(self.world.sinks[name], lanes)
+                self._opening.claim(self.world.sinks[name], lanes)

@@ -1,8 +1,8 @@
 """When the work is done: `--until-caught-up`, and an orderly end on request."""
 
-from cdc.core.delivery import Delivery
 from cdc.core.discovery import Discovery
 from cdc.core.lineage import Lane, LaneState, ShardEntry
+from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.world import SinkEntry, SinkState, World
 
@@ -12,10 +12,10 @@ _LOOK_SECONDS = 0.2
 class Finishing:
     """Watches for the end."""
 
-    def __init__(self, world: World, saving: Saving, delivery: Delivery, discovery: Discovery) -> None:
+    def __init__(self, world: World, saving: Saving, opening: Opening, discovery: Discovery) -> None:
         self._world = world
         self._saving = saving
-        self._delivery = delivery
+        self._opening = opening
         self._discovery = discovery
         self._quiet_since: float | None = None
         self._read_since: float | None = None
@@ -33,7 +33,7 @@ class Finishing:
         self._deadline = world.now.monotonic + world.settings.stop_seconds
         for sink in world.sinks.values():
             if sink.batches:
-                self._delivery.flush(sink)
+                self._opening.flush(sink)
         self.watch()
 
     def look(self) -> None:
@@ -63,7 +63,7 @@ class Finishing:
             settled, read = self._sink(sink)
             behind = behind or not settled
             if read and not settled and sink.batches:
-                self._delivery.flush(sink, seconds=world.settings.stalled_seconds)
+                self._opening.flush(sink, seconds=world.settings.stalled_seconds)
         halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
         behind = behind or self._discovery.looking
         if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):

@@ -81,7 +81,7 @@ class Budget:
         burst = max(1.0, self.per_second)
         elapsed = burst if self._as_of is None else max(0.0, now - self._as_of) * self.per_second
         self._tokens = min(burst, self._tokens + elapsed)
-        self._as_of = now
+        self._as_of = now if self._as_of is None else max(self._as_of, now)
 
 
 _WHOLE = 1.0 - 1e-6

@@ -1,6 +1,6 @@
 """What the engine knows: the settings, the sinks, the lineages, what is due, and the commands of the present step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -74,7 +74,6 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
     (SinkState.UP, SinkEvent.PROVED): SinkState.UP,
     (SinkState.UP, SinkEvent.FAILED): SinkState.DOWN,
     # A late answer of something that was sent before it went down.
-    (SinkState.DOWN, SinkEvent.FAILED): SinkState.DOWN,
     (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
     (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
 }
@@ -140,6 +139,22 @@ class World:
     """All that were ever found, saved ones included."""
     source_error: CdcError | None = None
     """The last failure of the source that was not followed by a success."""
+
+    moved: dict[ShardKey, None] = field(default_factory=dict)
+    """Shards where something changed in this step, in the order of it."""
+
+    def touch(self, shard: ShardKey) -> None:
+        """Something changed on this shard: its readers are planned anew, and its children looked at."""
+        self.moved[shard] = None
+
+    def touch_all(self, sink: SinkEntry) -> None:
+        for lane in self.lanes(sink.name):
+            self.touch(lane.shard)
+
+    def take_moved(self) -> Sequence[ShardKey]:
+        """What was touched since the last call."""
+        moved, self.moved = list(self.moved), {}
+        return moved
 
     def emit(self, command: Command) -> None:
         self.out.append(command)

@@ -52,6 +52,11 @@ def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Cl
             f"no sink {sink} in this configuration",
             remedy="one of: " + ", ".join(s.name for s in config.sinks),
         )
+    if not load(config).starts:
+        raise ConfigError(
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            remedy="run it first: a sink without a position begins where source.start says",
+        )
     with _owned(config, clock) as (state, lease):
         saved = state.load()
         listed = _listed(config, clock)

@@ -1,12 +1,11 @@
 """The keys of `source:` for `type: dynamodb-streams`."""
 
 import re
-from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
-from cdc.connector import SourceConfig
+from cdc.connector import AwsAccess, EndpointUrl, SourceConfig
 
 _TABLE = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 """A table's name (Developer Guide, Naming Rules)."""
@@ -15,22 +14,12 @@ _LATER = {"start": ("snapshot",), "on_gap": ("snapshot", "skip")}
 """Values that the design has and this version does not."""
 
 
-class DynamoDBStreamsConfig(SourceConfig):
+class DynamoDBStreamsConfig(AwsAccess, SourceConfig):
     """Credentials come from the SDK's usual places: environment, profile, container, instance."""
 
     type: Literal["dynamodb-streams"]
-    region: str | None = None
-    """The tables' region; without it the SDK's own setting (`AWS_REGION`, profile)."""
-    endpoint_url: str | None = None
-    """DynamoDB Local, moto, Alternator, a VPC endpoint; without it the region's own."""
-    streams_endpoint_url: str | None = None
+    streams_endpoint_url: EndpointUrl | None = None
     """Where the Streams API answers, if elsewhere than `endpoint_url`."""
-    profile: str | None = None
-    """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
-    role_arn: str | None = None
-    """A role to assume with the credentials that were found."""
-    external_id: str | None = None
-    """What the trust policy of `role_arn` asks for."""
 
     @field_validator("start", "on_gap", mode="before")
     @classmethod
@@ -48,20 +37,3 @@ class DynamoDBStreamsConfig(SourceConfig):
         if len(set(tables)) < len(tables):
             raise ValueError("a table stands here twice")
         return tables
-
-    @field_validator("endpoint_url", "streams_endpoint_url")
-    @classmethod
-    def _url(cls, url: str | None) -> str | None:
-        if url is not None:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
-            if parts.username or parts.password:
-                raise ValueError("credentials do not belong into a URL")
-        return url
-
-    @model_validator(mode="after")
-    def _external_id_needs_role(self) -> Self:
-        if self.external_id is not None and self.role_arn is None:
-            raise ValueError("external_id is of use only with role_arn")
-        return self

@@ -1,63 +1,9 @@
-"""What botocore raises, as `SourceError`.
-
-The service's errors are told apart by their code, never by their exception class: `ThrottlingException` occurs and is
-not in botocore's model, so `client.exceptions` does not have it.
-"""
+"""What botocore raises, as `SourceError`."""
 
 from botocore import exceptions as vendor
-from botocore.parsers import ResponseParserError
 
+from cdc import aws
 from cdc.errors import ErrorKind, SourceError
-
-KINDS: dict[str, ErrorKind] = {
-    # API reference, DynamoDB Streams: GetRecords, GetShardIterator, DescribeStream.
-    "ExpiredIteratorException": ErrorKind.ITERATOR_EXPIRED,
-    "TrimmedDataAccessException": ErrorKind.TRIMMED,
-    "ResourceNotFoundException": ErrorKind.NOT_FOUND,
-    "LimitExceededException": ErrorKind.THROTTLED,
-    "InternalServerError": ErrorKind.UNAVAILABLE,
-    # API reference, DynamoDB: Common Errors; Developer Guide, Error handling.
-    "ThrottlingException": ErrorKind.THROTTLED,
-    "Throttling": ErrorKind.THROTTLED,
-    "ThrottledException": ErrorKind.THROTTLED,
-    "ProvisionedThroughputExceededException": ErrorKind.THROTTLED,
-    "RequestLimitExceeded": ErrorKind.THROTTLED,
-    "RequestThrottled": ErrorKind.THROTTLED,
-    "TooManyRequestsException": ErrorKind.THROTTLED,
-    "SlowDown": ErrorKind.THROTTLED,
-    "InternalFailure": ErrorKind.UNAVAILABLE,
-    "ServiceUnavailable": ErrorKind.UNAVAILABLE,
-    "ServiceUnavailableException": ErrorKind.UNAVAILABLE,
-    "RequestTimeout": ErrorKind.UNAVAILABLE,
-    "RequestTimeoutException": ErrorKind.UNAVAILABLE,
-    "AccessDenied": ErrorKind.ACCESS_DENIED,
-    "AccessDeniedException": ErrorKind.ACCESS_DENIED,
-    "ExpiredToken": ErrorKind.ACCESS_DENIED,
-    "ExpiredTokenException": ErrorKind.ACCESS_DENIED,
-    "IncompleteSignature": ErrorKind.ACCESS_DENIED,
-    "IncompleteSignatureException": ErrorKind.ACCESS_DENIED,
-    "InvalidClientTokenId": ErrorKind.ACCESS_DENIED,
-    "InvalidSignatureException": ErrorKind.ACCESS_DENIED,
-    "MissingAuthenticationToken": ErrorKind.ACCESS_DENIED,
-    "MissingAuthenticationTokenException": ErrorKind.ACCESS_DENIED,
-    "NotAuthorized": ErrorKind.ACCESS_DENIED,
-    "OptInRequired": ErrorKind.ACCESS_DENIED,
-    "RequestExpired": ErrorKind.ACCESS_DENIED,
-    "SignatureDoesNotMatch": ErrorKind.ACCESS_DENIED,
-    "UnrecognizedClientException": ErrorKind.ACCESS_DENIED,
-    "ValidationException": ErrorKind.INVALID_REQUEST,
-    "ValidationError": ErrorKind.INVALID_REQUEST,
-    "SerializationException": ErrorKind.INVALID_REQUEST,
-    "UnknownOperationException": ErrorKind.INVALID_REQUEST,
-}
-
-_STATUSES = {
-    401: ErrorKind.ACCESS_DENIED,
-    403: ErrorKind.ACCESS_DENIED,
-    407: ErrorKind.ACCESS_DENIED,
-    408: ErrorKind.UNAVAILABLE,
-    429: ErrorKind.THROTTLED,
-}
 
 _REMEDIES = {
     "UnknownOperationException": (
@@ -69,44 +15,15 @@ _REMEDIES = {
 
 _NO_TABLE = "create the table, or mend source.tables, source.region or source.endpoint_url"
 
-_CREDENTIALS = (
-    vendor.NoCredentialsError,
-    vendor.PartialCredentialsError,
-    vendor.CredentialRetrievalError,
-    vendor.TokenRetrievalError,
-    vendor.NoAuthTokenError,
-    vendor.SSOError,
-    getattr(vendor, "LoginError", vendor.SSOError),  # newer than the oldest botocore that is allowed
-    vendor.MetadataRetrievalError,
-    vendor.RefreshWithMFAUnsupportedError,
-    vendor.InfiniteLoopConfigError,
-)
-
-_CONFIGURATION = (
-    vendor.ProfileNotFound,
-    vendor.NoRegionError,
-    vendor.InvalidRegionError,
-    vendor.InvalidConfigError,
-    vendor.InvalidIMDSEndpointError,
-    vendor.InvalidProxiesConfigError,
-    vendor.ConfigParseError,
-    vendor.EndpointProviderError,
-    vendor.MissingDependencyException,
-)
-
-_UNREACHABLE = (vendor.HTTPClientError, vendor.ConnectionError)
-
 _MAX_TEXT = 300
 
 KNOWN = (
     vendor.ClientError,
-    vendor.ChecksumError,
-    vendor.IncompleteReadError,
-    ResponseParserError,  # of the credentials' own call: the service's answers are parsed here
     vendor.ParamValidationError,
-    *_UNREACHABLE,
-    *_CREDENTIALS,
-    *_CONFIGURATION,
+    *aws.DAMAGED,
+    *aws.UNREACHABLE,
+    *aws.CREDENTIALS,
+    *aws.CONFIGURATION,
 )
 """What can happen outside. Whatever else botocore raises is a bug, here or there."""
 
@@ -120,9 +37,9 @@ def source_error(error: Exception, operation: str, place: str, endpoint: str) ->
     if isinstance(error, vendor.ClientError):
         return _answered(error, where)
     name = type(error).__name__
-    if isinstance(error, _CREDENTIALS):
+    if isinstance(error, aws.CREDENTIALS):
         return SourceError(ErrorKind.ACCESS_DENIED, f"{where}: no usable credentials ({name})")
-    if isinstance(error, _CONFIGURATION):
+    if isinstance(error, aws.CONFIGURATION):
         remedy = "set source.region" if isinstance(error, vendor.NoRegionError) else ""
         return SourceError(ErrorKind.CONFIGURATION, f"{where}: {_first_line(str(error))}", remedy=remedy)
     if isinstance(error, vendor.ParamValidationError):
@@ -132,15 +49,15 @@ def source_error(error: Exception, operation: str, place: str, endpoint: str) ->
             ErrorKind.UNAVAILABLE, f"{where}: the answer was damaged on its way (x-amz-crc32 does not match)"
         )
     message = f"{where}: {name}"
-    other = str(error.kwargs.get("endpoint_url", "")) if isinstance(error, _UNREACHABLE) else ""
+    other = str(error.kwargs.get("endpoint_url", "")) if isinstance(error, aws.UNREACHABLE) else ""
     if other and not other.startswith(endpoint):  # the credentials' own endpoint
         message += f" ({other})"
     return SourceError(ErrorKind.UNAVAILABLE, message)
 
 
 def expired_credentials(error: RuntimeError, operation: str, place: str, endpoint: str) -> SourceError | None:
-    """Credentials that are expired even after a refresh have no class of their own in botocore; None: another error."""
-    if not str(error).startswith("Credentials were refreshed"):
+    """None: another error."""
+    if not aws.expired_after_refresh(error):
         return None
     where = f"{operation} of {place} at {endpoint}"
     return SourceError(ErrorKind.ACCESS_DENIED, f"{where}: the refreshed credentials are expired too")
@@ -160,20 +77,9 @@ def _answered(error: vendor.ClientError, where: str) -> SourceError:
     message = ": ".join(parts)
     if request_id := metadata.get("RequestId"):
         message += f" (request {request_id})"
-    kind = _kind(code, status)
+    kind = aws.kind_of(code, status)
     remedy = _NO_TABLE if kind is ErrorKind.NOT_FOUND and error.operation_name == "DescribeTable" else ""
     return SourceError(kind, message, remedy=remedy or _REMEDIES.get(code, ""))
-
-
-def _kind(code: str, status: int) -> ErrorKind:
-    """By code; an unknown one by its status, as HTTP means it (RFC 9110, 15.5 and 15.6)."""
-    if code in KINDS:
-        return KINDS[code]
-    if status in _STATUSES:
-        return _STATUSES[status]
-    if status >= 500:  # noqa: PLR2004
-        return ErrorKind.UNAVAILABLE
-    return ErrorKind.INVALID_REQUEST if status >= 400 else ErrorKind.MALFORMED  # noqa: PLR2004
 
 
 def _first_line(text: str) -> str:

@@ -1,21 +1,15 @@
-"""botocore's side: credentials, clients, and a response parser that hands over the body as it came."""
+"""botocore's side: a session, clients, and a response parser that hands over the body as it came."""
 
-from functools import partial
 from typing import Any
 from zlib import crc32
 
-import botocore.session
 import msgspec
 from botocore.config import Config
-from botocore.credentials import (
-    AssumeRoleCredentialFetcher,
-    CredentialProvider,
-    CredentialResolver,
-    DeferredRefreshableCredentials,
-)
-from botocore.exceptions import ChecksumError, IncompleteReadError, NoCredentialsError
+from botocore.exceptions import ChecksumError, IncompleteReadError
 from botocore.parsers import ResponseParserFactory
+from botocore.session import Session
 
+from cdc import aws
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
 
 _CONNECT_SECONDS = 3
@@ -77,53 +71,24 @@ class RawParserFactory(ResponseParserFactory):
         return RawParser(super().create_parser(protocol_name))
 
 
-class _AssumedRole(CredentialProvider):
-    METHOD = "assume-role"
-    CANONICAL_NAME = "assume-role"
-
-    def __init__(
-        self, session: botocore.session.Session, config: DynamoDBStreamsConfig, pipeline: str
-    ) -> None:
-        super().__init__(session)
-        self._sources: CredentialResolver = session.get_component("credential_provider")
-        self._create_client = partial(
-            session.create_client, region_name=config.region, config=_client_config(1)
-        )
-        self._role_arn = config.role_arn or ""
-        self._arguments = {"RoleSessionName": f"cdc-{pipeline}"[:64]}
-        if config.external_id is not None:
-            self._arguments["ExternalId"] = config.external_id
-
-    def load(self) -> DeferredRefreshableCredentials:
-        """No call yet: the role is assumed for the first request, and again before its credentials expire.
-
-        Raises:
-            NoCredentialsError: there is nobody to assume the role.
-        """
-        credentials = self._sources.load_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        fetcher = AssumeRoleCredentialFetcher(
-            self._create_client, credentials, self._role_arn, extra_args=self._arguments
-        )
-        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetcher.fetch_credentials)
-
-
-def open_session(config: DynamoDBStreamsConfig, pipeline: str) -> botocore.session.Session:
+def open_session(config: DynamoDBStreamsConfig, pipeline: str) -> Session:
     """
     Raises:
         ProfileNotFound: the profile is in no file.
     """
-    session = botocore.session.Session(profile=config.profile)
+    session = aws.session(
+        profile=config.profile,
+        region=config.region,
+        role_arn=config.role_arn,
+        external_id=config.external_id,
+        role_session_name=f"cdc-{pipeline}",
+    )
     session.register_component("response_parser_factory", RawParserFactory())
-    if config.role_arn is not None:
-        provider = _AssumedRole(session, config, pipeline)
-        session.register_component("credential_provider", CredentialResolver([provider]))
     return session
 
 
 def create_client(
-    session: botocore.session.Session,
+    session: Session,
     service: str,
     *,
     region: str | None,
@@ -135,13 +100,7 @@ def create_client(
     Raises:
         NoRegionError: the region is configured nowhere.
     """
-    return session.create_client(
-        service, region_name=region, endpoint_url=endpoint_url, config=_client_config(connections)
-    )
-
-
-def _client_config(connections: int) -> Config:
-    return Config(
+    config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
         max_pool_connections=connections,
@@ -150,6 +109,7 @@ def _client_config(connections: int) -> Config:
         tcp_keepalive=True,
         user_agent_extra="dynamodb-cdc",
     )
+    return session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
 
 
 class _JsonError(msgspec.Struct):

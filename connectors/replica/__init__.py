@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from cdc.connector import ConfigModel, SinkConfig, SinkConnector, SinkContext
+from cdc.connector import AwsAccess, ConfigModel, SinkConfig, SinkConnector, SinkContext
 from cdc.ports import Sink
 
 if TYPE_CHECKING:
@@ -41,26 +41,12 @@ class TombstonesConfig(ConfigModel):
         return _checked_template(value, "pipeline")
 
 
-class ReplicaConfig(SinkConfig):
+class ReplicaConfig(AwsAccess, SinkConfig):
     """`type: replica`."""
 
     type: Literal["replica"]
     table: str = "{table}"
     """Name of the replica, which has to exist with the source's key schema. `{table}` is the source table's name."""
-    region: str | None = None
-    """The replica's region; without it the SDK's own setting (`AWS_REGION`, profile)."""
-    endpoint_url: str | None = None
-    """DynamoDB Local, a VPC endpoint; without it the region's own."""
-    profile: str | None = None
-    """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[0-9]+:role/.+$", max_length=2048)] | None = (
-        None
-    )
-    """Role that is assumed to write, with the credentials of `profile` or of the usual chain."""
-    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]+$", min_length=2, max_length=1224)] | None = (
-        None
-    )
-    """What the role's trust policy asks for (STS API reference, AssumeRole)."""
     guard: Literal["versioned"] = "versioned"
     """`versioned`: each item carries the version of its last change, and nothing older overwrites it."""
     """Each item of the replica carries `_cdc_version`. A source item that has an attribute of that name itself (the
@@ -84,12 +70,6 @@ class ReplicaConfig(SinkConfig):
     @classmethod
     def _is_a_table_name(cls, value: str) -> str:
         return _checked_template(value, "table")
-
-    @model_validator(mode="after")
-    def _external_id_goes_with_a_role(self) -> "ReplicaConfig":
-        if self.external_id is not None and self.role_arn is None:
-            raise ValueError("external_id is used when a role is assumed: it needs role_arn")
-        return self
 
     def check_tables(self, tables: Sequence[str]) -> None:
         if len(set(tables)) > 1 and "{table}" not in self.table:

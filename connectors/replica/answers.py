@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from cdc.errors import ErrorKind, SinkError
-from connectors.replica.aws import CONFLICTS, THROTTLED, error_of
+from connectors.replica.errors import CANCELLATIONS, error_of
 from connectors.replica.guard import VERSION_ATTRIBUTE, Request, Seen
 from connectors.replica.transport import Answer
 
@@ -84,7 +84,7 @@ def _cancelled(reasons: list[_Reason], request: Request, table: str) -> list[See
         if reason.code in {"ValidationError", _COLLECTION_FULL}:
             raise _refusal(reason.code, reason.message or "", table)
     for code in codes:
-        if code in THROTTLED or code in CONFLICTS:
+        if code in CANCELLATIONS:
             raise _error_of(code, 400, table)
     raise _error_of(next((code for code in codes if code != "None"), ""), 500, table)
 

@@ -9,12 +9,11 @@ from cdc.model import EncodedBatch, ShardKey, Stream
 from cdc.ports import Receipt
 from cdc.receipts import Receipts
 from connectors.replica import ReplicaConfig
-from connectors.replica.aws import aws_errors, session
 from connectors.replica.item_writer import BUDGET_SECONDS, ItemWriter
 from connectors.replica.plan import Target, plan
 from connectors.replica.pool import WritePool, answer, when_durable
 from connectors.replica.tables import TableDescription, Tables, check_source
-from connectors.replica.transport import Answer, Transport, dynamodb_client
+from connectors.replica.transport import Answer, Transport, dynamodb_client, open_session
 from connectors.replica.wire import Wire
 
 DAY_SECONDS = 24 * 3600
@@ -56,14 +55,8 @@ class ReplicaSink:
             SinkError: `NOT_FOUND`, `ACCESS_DENIED`, `UNAVAILABLE`, `THROTTLED`, `CONFIGURATION`.
         """
         config = self._config
-        with aws_errors("the replica's AWS session"):
-            aws = session(
-                profile=config.profile,
-                region=config.region,
-                role_arn=config.role_arn,
-                external_id=config.external_id,
-            )
-            client = dynamodb_client(aws, region=config.region, endpoint_url=config.endpoint_url)
+        session = open_session(config)
+        client = dynamodb_client(session, region=config.region, endpoint_url=config.endpoint_url)
         try:
             tables = Tables(client, self._context.count_call)
             names = [config.replica_of(table) for table in self._context.tables]
@@ -74,7 +67,7 @@ class ReplicaSink:
         if self._transport is not None:
             self._transport.close()
         self._transport = Transport(
-            aws,
+            session,
             endpoint_url=client.meta.endpoint_url,
             region=client.meta.region_name,
             connections=config.max_in_flight,

@@ -9,8 +9,8 @@ from cdc.connector import CountCall, SinkContext
 from cdc.errors import ErrorKind, SinkError
 from cdc.model import KeyAttribute, Stream
 from connectors.replica import ReplicaConfig
-from connectors.replica.aws import aws_errors, session
-from connectors.replica.transport import dynamodb_client
+from connectors.replica.errors import aws_errors
+from connectors.replica.transport import dynamodb_client, open_session
 from connectors.replica.wire import TOMBSTONE_EXPIRY, TOMBSTONE_KEY
 
 CREATION_SECONDS = 60.0
@@ -223,17 +223,7 @@ def probe(config: ReplicaConfig, context: SinkContext) -> list[str]:
     Raises:
         SinkError: as `Tables.replica` and `Tables.tombstones`.
     """
-    with aws_errors("the replica's AWS session"):
-        client = dynamodb_client(
-            session(
-                profile=config.profile,
-                region=config.region,
-                role_arn=config.role_arn,
-                external_id=config.external_id,
-            ),
-            region=config.region,
-            endpoint_url=config.endpoint_url,
-        )
+    client = dynamodb_client(open_session(config), region=config.region, endpoint_url=config.endpoint_url)
     try:
         return _probe(Tables(client, context.count_call), config, context)
     finally:

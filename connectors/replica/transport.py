@@ -15,9 +15,11 @@ from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
+from cdc import aws
 from cdc.connector import CountCall
 from cdc.errors import ErrorKind, SinkError
-from connectors.replica.aws import aws_errors
+from connectors.replica import ReplicaConfig
+from connectors.replica.errors import aws_errors
 
 CONNECT_TIMEOUT_SECONDS = 2.5
 READ_TIMEOUT_SECONDS = 5.0
@@ -27,6 +29,21 @@ READ_TIMEOUT_SECONDS = 5.0
 class Answer(NamedTuple):
     status: int
     body: bytes
+
+
+def open_session(config: ReplicaConfig) -> Session:
+    """
+    Raises:
+        SinkError: `CONFIGURATION`.
+    """
+    with aws_errors("the replica's AWS session"):
+        return aws.session(
+            profile=config.profile,
+            region=config.region,
+            role_arn=config.role_arn,
+            external_id=config.external_id,
+            role_session_name="dynamodb-cdc",
+        )
 
 
 def dynamodb_client(session: Session, *, region: str | None, endpoint_url: str | None) -> Any:

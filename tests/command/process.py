@@ -170,9 +170,13 @@ def running(folder: Path, *arguments: str, env: Mapping[str, str] | None = None)
             run.end()
 
 
-def eventually(holds: Callable[[], bool], what: str, *, seconds: float = SECONDS) -> None:
-    """Looks again and again: what is looked at is written by another process, which tells nobody."""
+def eventually(
+    holds: Callable[[], bool], what: str, *, seconds: float = SECONDS, run: Running | None = None
+) -> None:
+    """Looks again and again: what is looked at is written by another process (`run`), which tells nobody."""
     deadline = time.monotonic() + seconds
     while not holds():
+        if run is not None:
+            assert run.process.poll() is None, f"ended before {what}: {run.err}"
         assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}"
         time.sleep(0.02)

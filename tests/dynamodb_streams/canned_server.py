@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,17 @@ def ok(answer: Any) -> Reply:
 def error(code: str, status: int = 400, message: str = "told by the service") -> Reply:
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
     return Reply(json.dumps(body).encode(), status)
+
+
+def role_credentials(key: str, *, valid: timedelta) -> Reply:
+    """STS's answer to `AssumeRole`: credentials with this access key, which expire after `valid`."""
+    expires = datetime.now(UTC) + valid
+    body = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+      <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+      <SessionToken>t</SessionToken><Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>
+      <AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/a/b</Arn></AssumedRoleUser>
+    </AssumeRoleResult></AssumeRoleResponse>"""
+    return Reply(body.encode())
 
 
 class CannedServer:
@@ -64,7 +77,11 @@ class CannedServer:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 target = self.headers.get("X-Amz-Target")
                 if target is None:  # STS's query protocol
-                    operation, arguments = "AssumeRole", {"form": body.decode()}
+                    form = parse_qs(body.decode())
+                    operation, arguments = (
+                        "AssumeRole",
+                        {"form": form, "authorization": self.headers["Authorization"]},
+                    )
                 else:
                     operation, arguments = target.partition(".")[2], json.loads(body)
                 reply = server.reply(operation, arguments)

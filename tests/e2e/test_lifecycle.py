@@ -11,13 +11,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from cdc.observe.document import schema
+import schemas
 from tests.command.folder import file_sink, lines, write
 from tests.command.plugin import install
 from tests.command.process import cdc, eventually, running
 from tests.dynamodb_streams.tables import Tables
 from tests.services.server import free_port
 
+STATUS = json.loads((Path(schemas.__file__).parent / "status.schema.json").read_text("utf-8"))
 METRICS = {
     "cdc_changes_total",
     "cdc_lag_seconds",
@@ -165,7 +166,7 @@ def test_admin_server(tables: Tables, table: str, tmp_path: Path) -> None:
         shown = cdc(tmp_path, "status", "pipeline.yaml", "--json")
         assert shown.code == 0, shown.err
         for document in (served, shown.out):
-            jsonschema.validate(json.loads(document), schema())
+            jsonschema.validate(json.loads(document), STATUS)
         assert shape(json.loads(served)) == shape(json.loads(shown.out))
         owner = json.loads(shown.out)["owner"]
         assert (owner["pid"], owner["admin"]) == (run.process.pid, run.event("running")["admin"])
@@ -174,17 +175,16 @@ def test_admin_server(tables: Tables, table: str, tmp_path: Path) -> None:
         assert "down" in page.out or "opening" in page.out
         run.stop()
     after = cdc(tmp_path, "status", "pipeline.yaml", "--json")
-    jsonschema.validate(json.loads(after.out), schema())
+    jsonschema.validate(json.loads(after.out), STATUS)
     assert {sink["state"] for sink in json.loads(after.out)["sinks"]} == {"stopped"}
 
 
 def shape(document: object) -> object:
     """Without the values; of a list what its first member is."""
-    match document:
-        case dict():
-            return {key: shape(value) for key, value in document.items()}
-        case list():
-            return [shape(document[0])] if document else []
+    if isinstance(document, dict):
+        return {key: shape(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [shape(document[0])] if document else []
     return "number" if isinstance(document, int | float) else type(document).__name__
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.session import Session
 
 from cdc.connector import SinkContext
 from cdc.errors import ErrorKind, SinkError
@@ -18,7 +19,6 @@ from cdc.testing.batches import CREATED_MS, stream_of
 from cdc.testing.content import canonical
 from cdc.testing.sink_run import SinkRun, SystemClock
 from connectors.replica.answers import read
-from connectors.replica.aws import session
 from connectors.replica.guard import VERSIONED
 from connectors.replica.keys import canonical_key, tombstone_id
 from connectors.replica.sink import ReplicaSink
@@ -302,7 +302,7 @@ class GuardCases:
         rng = random.Random(7)
         wire = Wire(self.replica.table, self.replica.tombstones, "pk")
         transport = Transport(
-            session(profile=None, region=None, role_arn=None, external_id=None),
+            Session(),
             endpoint_url=self.proxy.upstream.geturl(),
             region="eu-west-1",
             connections=1,

@@ -179,7 +179,7 @@ def test_saved_rows_stay_bounded_by_the_live_shards() -> None:
     plan_writes(simulation)
     simulation.start()
     most = 0
-    for end in range(1100, 3100, 50):
+    for end in range(1100, 3001, 50):
         simulation.advance(float(end))
         live = len(simulation.stream.listing().shards)
         rows = len(simulation.state.saved.cursors)

@@ -78,7 +78,8 @@ class StreamModel:
 
     def _add(self, parent: str | None, low: int, high: int, *, listed_at: float) -> SimShard:
         self._numbered += 1
-        key = ShardKey(self.stream.arn, f"shardId-{self._numbered:020d}-{self._numbered:08x}")
+        created_ms = int((self._epoch + self._now()) * 1000)
+        key = ShardKey(self.stream.arn, f"shardId-{created_ms:020d}-{self._numbered:08x}")
         shard = SimShard(key, parent, low, high, self._now(), listed_at, self._rng.random() < 0.5)
         self.shards[key] = shard
         return shard

@@ -116,5 +116,23 @@ def test_everything_else_is_an_error(given: Answer, kind: ErrorKind) -> None:
     assert PLANTED not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    {
+        "ProvisionedThroughputExceeded": ErrorKind.THROTTLED,
+        "ThrottlingError": ErrorKind.THROTTLED,
+        "TransactionConflict": ErrorKind.UNAVAILABLE,
+        "FromTheFuture": ErrorKind.UNAVAILABLE,
+        "AccessDenied": ErrorKind.ACCESS_DENIED,
+    }.items(),
+)
+def test_the_reason_why_a_transaction_was_cancelled(code: str, kind: ErrorKind) -> None:
+    reasons = [{"Code": "None"}, {"Code": code, "Message": PLANTED}]
+    with pytest.raises(SinkError) as raised:
+        read(answer("TransactionCanceledException", CancellationReasons=reasons), VERSIONED.insert, "t")
+    assert raised.value.kind is kind
+    assert raised.value.message == f"table t: {code}"
+
+
 def test_success() -> None:
     assert read(Answer(200, b"{}"), VERSIONED.update, "t") is None

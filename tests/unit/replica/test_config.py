@@ -38,6 +38,8 @@ def test_guards_to_come_are_named_as_such(guard: str) -> None:
         {"max_in_flight": 0},
         {"external_id": "customer-7"},
         {"role_arn": "writer"},
+        {"endpoint_url": "no url"},
+        {"endpoint_url": "http://user:secret@localhost:8000"},
         {"role_arn": "arn:aws:iam::123456789012:role/writer", "external_id": "x"},
         {"unknown": 1},
     ],

@@ -1,9 +1,11 @@
 import traceback
 
 import pytest
+from botocore import exceptions
+from botocore.session import Session
 
 from cdc.errors import ErrorKind, SinkError
-from connectors.replica.aws import session
+from connectors.replica.errors import aws_errors
 from connectors.replica.transport import Transport
 
 
@@ -11,7 +13,7 @@ def test_an_error_keeps_neither_the_vendors_exception_nor_its_frames() -> None:
     """They hold the request, and with it an item; and the connections, which would stay open as long as the error."""
     counted = []
     transport = Transport(
-        session(profile=None, region=None, role_arn=None, external_id=None),
+        Session(),
         endpoint_url="http://127.0.0.1:1",
         region="eu-west-1",
         connections=1,
@@ -25,3 +27,21 @@ def test_an_error_keeps_neither_the_vendors_exception_nor_its_frames() -> None:
     assert raised.value.__cause__ is None
     assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "post"
     assert counted == [("PutItem", "unavailable")]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (exceptions.NoCredentialsError(), ErrorKind.ACCESS_DENIED),
+        (
+            exceptions.InfiniteLoopConfigError(source_profile="a", visited_profiles="b"),
+            ErrorKind.CONFIGURATION,
+        ),
+        (exceptions.EndpointConnectionError(endpoint_url="x"), ErrorKind.UNAVAILABLE),
+    ],
+)
+def test_the_vendors_exceptions(error: Exception, kind: ErrorKind) -> None:
+    with pytest.raises(SinkError) as raised, aws_errors("here"):
+        raise error
+    assert raised.value.kind is kind
+    assert raised.value.message == f"here: {type(error).__name__}"

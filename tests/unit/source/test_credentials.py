@@ -1,24 +1,14 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
 from cdc.errors import ErrorKind, SourceError
-from tests.dynamodb_streams.canned_server import CannedServer, Reply, ok
+from tests.dynamodb_streams.canned_server import CannedServer, Reply, ok, role_credentials
 from tests.dynamodb_streams.sources import SHARD, opened
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
-
-
-def assumed(expires: datetime) -> Reply:
-    body = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
-      <Credentials><AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
-      <SessionToken>t</SessionToken><Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>
-      <AssumedRoleUser><AssumedRoleId>A:b</AssumedRoleId><Arn>{ROLE}</Arn></AssumedRoleUser>
-    </AssumeRoleResult></AssumeRoleResponse>"""
-    return Reply(body.encode())
 
 
 @pytest.fixture
@@ -36,12 +26,12 @@ def denied(server: CannedServer) -> SourceError:
 
 
 def test_a_role_is_assumed_once_for_many_calls(role_server: CannedServer) -> None:
-    role_server.replies["AssumeRole"] = [assumed(datetime.now(UTC) + timedelta(hours=1))]
+    role_server.replies["AssumeRole"] = [role_credentials("ASSUMED", valid=timedelta(hours=1))]
     with opened(role_server.url, role_arn=ROLE, external_id="42") as source:
         source.read(SHARD, "iterator")
         source.read(SHARD, "iterator")
     (call,) = role_server.asked("AssumeRole")
-    form = parse_qs(call["form"])
+    form = call["form"]
     assert form["RoleArn"] == [ROLE]
     assert form["ExternalId"] == ["42"]
     assert form["RoleSessionName"] == ["cdc-orders"]
@@ -58,7 +48,7 @@ def test_a_role_that_may_not_be_assumed(role_server: CannedServer) -> None:
 
 
 def test_a_role_whose_credentials_are_expired_at_once(role_server: CannedServer) -> None:
-    role_server.replies["AssumeRole"] = [assumed(datetime.now(UTC) - timedelta(hours=1))]
+    role_server.replies["AssumeRole"] = [role_credentials("ASSUMED", valid=-timedelta(hours=1))]
     assert denied(role_server).kind is ErrorKind.ACCESS_DENIED
 
 

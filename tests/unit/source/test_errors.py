@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from cdc.aws import KINDS
 from cdc.errors import ErrorKind, SourceError
 from connectors.dynamodb_streams import session
-from connectors.dynamodb_streams.errors import KINDS
 from tests.dynamodb_streams.canned_server import CannedServer, Reply, error, ok
 from tests.dynamodb_streams.sources import ARN, SHARD, opened
 

@@ -1,0 +1,206 @@
+"""What the connectors to AWS share: a session of botocore, and what its failures mean in the words of `cdc.errors`.
+
+Importing this imports botocore: a connector does so inside `build` and `probe` only (`cdc.connector`). It keeps its own
+messages and raises its port's own error.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from botocore import exceptions as vendor
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+from botocore.parsers import ResponseParserError
+from botocore.session import Session
+
+from cdc.errors import ErrorKind
+
+KINDS: Mapping[str, ErrorKind] = {
+    # API reference, DynamoDB Streams: GetRecords, GetShardIterator, DescribeStream.
+    "ExpiredIteratorException": ErrorKind.ITERATOR_EXPIRED,
+    "TrimmedDataAccessException": ErrorKind.TRIMMED,
+    "ResourceNotFoundException": ErrorKind.NOT_FOUND,
+    "LimitExceededException": ErrorKind.THROTTLED,
+    "InternalServerError": ErrorKind.UNAVAILABLE,
+    # API reference, DynamoDB. Somebody else was writing the same item at this moment: the same call may succeed later.
+    "ReplicatedWriteConflictException": ErrorKind.UNAVAILABLE,
+    "TransactionConflictException": ErrorKind.UNAVAILABLE,
+    "TransactionInProgressException": ErrorKind.UNAVAILABLE,
+    "TableNotFoundException": ErrorKind.NOT_FOUND,
+    # API reference, DynamoDB: Common Errors; Developer Guide, Error handling.
+    "ThrottlingException": ErrorKind.THROTTLED,
+    "Throttling": ErrorKind.THROTTLED,
+    "ThrottledException": ErrorKind.THROTTLED,
+    "ProvisionedThroughputExceededException": ErrorKind.THROTTLED,
+    "RequestLimitExceeded": ErrorKind.THROTTLED,
+    "RequestThrottled": ErrorKind.THROTTLED,
+    "TooManyRequestsException": ErrorKind.THROTTLED,
+    "SlowDown": ErrorKind.THROTTLED,
+    "InternalFailure": ErrorKind.UNAVAILABLE,
+    "ServiceUnavailable": ErrorKind.UNAVAILABLE,
+    "ServiceUnavailableException": ErrorKind.UNAVAILABLE,
+    "RequestTimeout": ErrorKind.UNAVAILABLE,
+    "RequestTimeoutException": ErrorKind.UNAVAILABLE,
+    "AccessDenied": ErrorKind.ACCESS_DENIED,
+    "AccessDeniedException": ErrorKind.ACCESS_DENIED,
+    "ExpiredToken": ErrorKind.ACCESS_DENIED,
+    "ExpiredTokenException": ErrorKind.ACCESS_DENIED,
+    "IncompleteSignature": ErrorKind.ACCESS_DENIED,
+    "IncompleteSignatureException": ErrorKind.ACCESS_DENIED,
+    "InvalidAccessKeyId": ErrorKind.ACCESS_DENIED,
+    "InvalidClientTokenId": ErrorKind.ACCESS_DENIED,
+    "InvalidSignatureException": ErrorKind.ACCESS_DENIED,
+    "MissingAuthenticationToken": ErrorKind.ACCESS_DENIED,
+    "MissingAuthenticationTokenException": ErrorKind.ACCESS_DENIED,
+    "NotAuthorized": ErrorKind.ACCESS_DENIED,
+    "OptInRequired": ErrorKind.ACCESS_DENIED,
+    "RequestExpired": ErrorKind.ACCESS_DENIED,
+    "SignatureDoesNotMatch": ErrorKind.ACCESS_DENIED,
+    "UnrecognizedClientException": ErrorKind.ACCESS_DENIED,
+    "ValidationException": ErrorKind.INVALID_REQUEST,
+    "ValidationError": ErrorKind.INVALID_REQUEST,
+    "SerializationException": ErrorKind.INVALID_REQUEST,
+    "UnknownOperationException": ErrorKind.INVALID_REQUEST,
+}
+"""By code, never by exception class: `ThrottlingException` occurs, and `client.exceptions` does not have it."""
+
+_STATUSES = {
+    401: ErrorKind.ACCESS_DENIED,
+    403: ErrorKind.ACCESS_DENIED,
+    407: ErrorKind.ACCESS_DENIED,
+    408: ErrorKind.UNAVAILABLE,
+    429: ErrorKind.THROTTLED,
+}
+
+CREDENTIALS = (
+    vendor.NoCredentialsError,
+    vendor.PartialCredentialsError,
+    vendor.CredentialRetrievalError,
+    vendor.TokenRetrievalError,
+    vendor.NoAuthTokenError,
+    vendor.SSOError,
+    getattr(vendor, "LoginError", vendor.SSOError),  # newer than the oldest botocore that is allowed
+    vendor.MetadataRetrievalError,
+    vendor.RefreshWithMFAUnsupportedError,
+    vendor.InfiniteLoopConfigError,  # an InvalidConfigError too: a loop of profiles
+)
+"""There are no usable credentials."""
+
+CONFIGURATION = (
+    vendor.ProfileNotFound,
+    vendor.NoRegionError,
+    vendor.InvalidRegionError,
+    vendor.InvalidConfigError,
+    vendor.InvalidEndpointConfigurationError,
+    vendor.InvalidIMDSEndpointError,
+    vendor.InvalidProxiesConfigError,
+    vendor.ConfigNotFound,
+    vendor.ConfigParseError,
+    vendor.EndpointProviderError,
+    vendor.MissingDependencyException,
+)
+"""The SDK's configuration, or what it was given of ours, is wrong."""
+
+UNREACHABLE = (vendor.HTTPClientError, vendor.ConnectionError)
+"""No answer, or none in time. A call may have been carried out all the same."""
+
+DAMAGED = (vendor.ChecksumError, vendor.IncompleteReadError, ResponseParserError)
+"""An answer that did not arrive as it was sent, or is none of this service."""
+
+
+def expired_after_refresh(error: RuntimeError) -> bool:
+    """Credentials that are expired even after they were refreshed have no class of their own in botocore."""
+    return str(error).startswith("Credentials were refreshed")
+
+
+_MAX_SESSION_NAME = 64
+"""STS API reference, AssumeRole, RoleSessionName."""
+
+_STS = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    max_pool_connections=1,
+    retries={"mode": "standard", "total_max_attempts": 1},  # who needs the credentials tries again
+    parameter_validation=False,
+    tcp_keepalive=True,
+    user_agent_extra="dynamodb-cdc",
+)
+
+
+def kind_of(code: str, status: int) -> ErrorKind:
+    """By code; an unknown one by its status, as HTTP means it (RFC 9110, 15.5 and 15.6).
+
+    Args:
+        code: of the error, without a namespace.
+        status: of the HTTP answer; 0 if unknown.
+    """
+    if code in KINDS:
+        return KINDS[code]
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if status >= 500:  # noqa: PLR2004
+        return ErrorKind.UNAVAILABLE
+    return ErrorKind.INVALID_REQUEST if status >= 400 else ErrorKind.MALFORMED  # noqa: PLR2004
+
+
+def session(
+    *,
+    profile: str | None,
+    region: str | None,
+    role_arn: str | None,
+    external_id: str | None,
+    role_session_name: str,
+) -> Session:
+    """A session with the credentials of the profile (None: the usual chain), or of the role that they may assume.
+
+    No call is made yet: the role is assumed for the first request, and again before its credentials expire.
+
+    Args:
+        profile: of the SDK's configuration files.
+        region: whose STS is asked; None: the SDK's own setting.
+        role_arn: None: no role.
+        external_id: what the role's trust policy asks for.
+        role_session_name: what CloudTrail calls the caller; 64 characters of it are used.
+
+    Raises:
+        ProfileNotFound: now, or by the first client.
+        NoCredentialsError: by the first client: there is nobody to assume the role.
+    """
+    made = Session(profile=profile)
+    if role_arn is not None:
+        arguments = {"RoleSessionName": role_session_name[:_MAX_SESSION_NAME]}
+        if external_id is not None:
+            arguments["ExternalId"] = external_id
+        provider = _AssumedRole(made, region, role_arn, arguments)
+        made.register_component("credential_provider", CredentialResolver([provider]))
+    return made
+
+
+class _AssumedRole(CredentialProvider):
+    """Takes the place of the session's own providers, whose credentials it assumes the role with."""
+
+    METHOD = "assume-role"
+    CANONICAL_NAME = "assume-role"
+
+    def __init__(
+        self, session: Session, region: str | None, role_arn: str, arguments: Mapping[str, str]
+    ) -> None:
+        super().__init__(session)
+        self._sources: CredentialResolver = session.get_component("credential_provider")
+        self._create_client = partial(session.create_client, region_name=region, config=_STS)
+        self._role_arn = role_arn
+        self._arguments = dict(arguments)
+
+    def load(self) -> DeferredRefreshableCredentials:
+        credentials = self._sources.load_credentials()
+        if credentials is None:
+            raise vendor.NoCredentialsError
+        fetcher = AssumeRoleCredentialFetcher(
+            self._create_client, credentials, self._role_arn, extra_args=self._arguments
+        )
+        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetcher.fetch_credentials)

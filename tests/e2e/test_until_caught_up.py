@@ -1,0 +1,122 @@
+"""`cdc run --until-caught-up`: 0, 1 for a sink without progress, 3 for a gap; and what follows a gap or a new sink."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command.folder import file_sink, lines, tree, write
+from tests.command.process import Running, cdc, eventually, running
+from tests.command.proxy import Proxy, proxy
+from tests.dynamodb_streams.canned_server import Reply, error
+from tests.dynamodb_streams.tables import Tables
+
+RUN = ("run", "pipeline.yaml", "--until-caught-up")
+
+
+@pytest.fixture
+def table(tables: Tables) -> str:
+    name = tables.create()
+    tables.put_many(name, 10)
+    return name
+
+
+def numbers(path: Path) -> list[str]:
+    return [line["key"]["at"]["N"] for line in lines(path)]
+
+
+TEN = [str(number) for number in range(10)]
+
+
+def has_ten(path: Path) -> bool:
+    return numbers(path) == TEN
+
+
+def delivered(folder: Path, *sinks: str) -> None:
+    """A first run, until it has delivered what there is."""
+    with running(folder) as run:
+        for sink in sinks or ("file",):
+            has_them = partial(has_ten, folder / f"{sink}.jsonl")
+            eventually(has_them, f"ten changes at {sink}", run=run)
+        run.stop()
+
+
+def test_ends_with_0_and_a_new_sink_starts_alone(tables: Tables, table: str, tmp_path: Path) -> None:
+    write(tmp_path, tables.url, table, [file_sink()])
+    delivered(tmp_path)
+    tables.put(table, 11)
+    write(tmp_path, tables.url, table, [file_sink(), file_sink("late")])
+    second = cdc(tmp_path, *RUN)
+    assert second.code == 0, second.err
+    assert numbers(tmp_path / "file.jsonl") == [*TEN, "11"]
+    assert numbers(tmp_path / "late.jsonl") == [*TEN, "11"]
+
+
+@pytest.fixture
+def trimming(tables: Tables) -> Iterator[Proxy]:
+    """What a position names has expired, while `proxy.answers` says so."""
+    with proxy(tables.url) as front:
+        yield front
+
+
+def trimmed(request: dict[str, Any]) -> Reply | None:
+    if request["ShardIteratorType"] != "AFTER_SEQUENCE_NUMBER":
+        return None
+    return error(
+        "TrimmedDataAccessException", message="The operation attempted to read past the oldest record"
+    )
+
+
+def test_gap_ends_with_3_and_is_decided(tables: Tables, trimming: Proxy, table: str, tmp_path: Path) -> None:
+    write(tmp_path, trimming.url, table, [file_sink(), file_sink("other")])
+    delivered(tmp_path, "file", "other")
+    tables.put(table, 11)
+
+    trimming.answers["GetShardIterator"] = trimmed
+    gap = cdc(tmp_path, *RUN)
+    assert gap.code == 3, gap.err
+    assert "sink " in gap.err
+    assert "cdc positions reset" in gap.err
+    assert "Traceback" not in gap.err
+    assert numbers(tmp_path / "file.jsonl") == TEN
+
+    shown = json.loads(cdc(tmp_path, "positions", "show", "pipeline.yaml", "--json").out)
+    waiting = {(row["sink"], row["shard"]) for row in shown["gaps"]}
+    assert {sink for sink, _ in waiting} == {"file", "other"}
+    for sink, to in (("file", "trim-horizon"), ("other", "latest")):
+        reset = cdc(tmp_path, "positions", "reset", "pipeline.yaml", "--sink", sink, "--to", to)
+        assert reset.code == 0, reset.err
+        assert to in reset.out
+    no_more = cdc(tmp_path, "positions", "reset", "pipeline.yaml", "--sink", "file", "--to", "latest")
+    assert no_more.code == 2, no_more.err
+    assert "remedy: " in no_more.err
+
+    decided = cdc(tmp_path, *RUN)
+    assert decided.code == 0, decided.err
+    assert numbers(tmp_path / "file.jsonl") == [*TEN, *TEN, "11"]
+
+
+def test_reset_of_what_is_not_there(tables: Tables, table: str, tmp_path: Path) -> None:
+    write(tmp_path, tables.url, table, [file_sink()])
+    before = tree(tmp_path)
+    for arguments in (
+        ("--sink", "fiel", "--to", "latest"),
+        ("--sink", "file", "--to", "latest", "--shard", "x"),
+    ):
+        answer = cdc(tmp_path, "positions", "reset", "pipeline.yaml", *arguments)
+        assert answer.code == 2, answer.err
+        assert "remedy: " in answer.err
+    assert tree(tmp_path) == before
+
+
+def test_sink_without_progress_for_a_minute_ends_with_1(stalled: tuple[Path, Running]) -> None:
+    folder, run = stalled
+    ended = run.end(seconds=100)
+    assert ended.code == 1, ended.err
+    said = [line for line in ended.err.splitlines() if not line.startswith("{")]
+    assert said[0].startswith("cdc: sink bus made no progress for 60 s")
+    assert said[1].startswith("     remedy: ")
+    assert numbers(folder / "file.jsonl") == TEN
