@@ -231,8 +231,13 @@ class Batch:
         return replace(self, start=position, changes=changes)
 
     def raw_record(self, change: Change) -> bytes:
-        """The record as the service sent it, byte for byte; slow, for the few that become dead letters."""
-        for raw in msgspec.json.decode(self.body, type=_RawAnswer).records if self.body else ():
+        """The record as the service sent it, byte for byte; slow, for the few that become dead letters. What is known of
+        it, its images byte for byte, where the answer as a whole is nothing that can be cut up."""
+        try:
+            records = msgspec.json.decode(self.body, type=_RawAnswer).records if self.body else []
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            records = []
+        for raw in records:
             if msgspec.json.decode(raw, type=Change).sequence == change.sequence:
                 return bytes(raw)
         return msgspec.json.encode(change)

@@ -10,6 +10,7 @@ import msgspec
 
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import Answer, Change, KeyAttribute, Page, ViewType
+from connectors.dynamodb_streams import surrogates
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -125,9 +126,22 @@ def page(body: bytes) -> Page:
         SourceError: `MALFORMED`, also for records out of order: a position is the last record that is done with, so
             one that comes after it with a lower number would be passed over.
     """
-    answer = _decode(_ANSWER, body)
+    try:
+        answer = _decode(_ANSWER, body)
+    except SourceError:
+        understood = _with_halves(body)
+        if understood is None:
+            raise
+        answer = understood
     _check_order(answer.records)
     return Page(body, answer.records, answer.next_shard_iterator)
+
+
+def _with_halves(body: bytes) -> Answer | None:
+    try:
+        return surrogates.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def created_ms(label: str) -> int | None:
