@@ -189,6 +189,7 @@ class Discovery:
         if event.listing.complete:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
+            self.begin_later_streams(lineage.stream)
             self._forget(lineage)
             self._after_listing(lineage)
         if event.parent is not None:
@@ -316,12 +317,11 @@ class Discovery:
     def _drained_before(self, lineage: Lineage, sink: str) -> bool:
         """Whether this sink has finished every earlier stream of the table: an item's changes go on in the new one."""
         return all(
-            lane.state is LaneState.FINISHED
+            other.begun
+            and all(entry.lanes[sink].state is LaneState.FINISHED for entry in other.shards.values())
             for other in self._world.lineages.values()
             if other.stream.table == lineage.stream.table
             and other.stream.created_ms < lineage.stream.created_ms
-            for entry in other.shards.values()
-            if (lane := entry.lanes.get(sink)) is not None
         )
 
     def begin_later_streams(self, stream: Stream) -> None:

@@ -140,7 +140,8 @@ def test_what_was_left_of_an_old_stream_is_told_once() -> None:
     assert not [gap for gap in told if gap.shard.stream == OLD]
 
 
-def test_a_new_stream_waits_at_each_sink_until_the_old_one_is_drained() -> None:
+@pytest.mark.parametrize("old_first", [True, False])
+def test_a_new_stream_waits_at_each_sink_until_the_old_one_is_drained(old_first: bool) -> None:
     old = replace(STREAM, arn=OLD, created_ms=STREAM.created_ms - 1000)
     of_old = replace(shard(1, closed=True), key=key(1)._replace(stream=OLD))
     gap = SavedGap("a", key(1), "orders", START, "a new stream", "reset")
@@ -149,8 +150,12 @@ def test_a_new_stream_waits_at_each_sink_until_the_old_one_is_drained() -> None:
     script.send(m.Started())
     script.send(m.SinkOpened("a"))
     script.send(m.StreamsResolved([STREAM, old]))
-    script.send(m.ShardsListed(OLD, None, Listing((of_old,), complete=True)))
-    script.send(m.ShardsListed(STREAM.arn, None, Listing((shard(1),), complete=True)))
+    listed = [
+        m.ShardsListed(OLD, None, Listing((of_old,), complete=True)),
+        m.ShardsListed(STREAM.arn, None, Listing((shard(1),), complete=True)),
+    ]
+    for event in listed if old_first else reversed(listed):
+        script.send(event)
     assert script.one(m.Claim).shards == [of_old.key]
     script.send(m.Claimed("a", [of_old.key], None))
     script.read(1, end=True)
