@@ -1,6 +1,6 @@
 """Streams and shards: what there is, where each sink begins on it, and what has gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cdc.core import policy
 from cdc.core.halting import halt
@@ -319,10 +319,15 @@ class Discovery:
         return all(
             other.begun
             and all(entry.lanes[sink].state is LaneState.FINISHED for entry in other.shards.values())
-            for other in self._world.lineages.values()
-            if other.stream.table == lineage.stream.table
-            and other.stream.created_ms < lineage.stream.created_ms
+            for other in self.earlier_streams(lineage)
         )
+
+    def earlier_streams(self, lineage: Lineage) -> Iterator[Lineage]:
+        """Those that the same table had before."""
+        for other in self._world.lineages.values():
+            same = other.stream.table == lineage.stream.table
+            if same and other.stream.created_ms < lineage.stream.created_ms:
+                yield other
 
     def begin_later_streams(self, stream: Stream) -> None:
         """A shard of this stream was finished: it may have been what a newer stream of the table waited for."""
