@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from cdc.core import messages as m
@@ -110,6 +112,29 @@ def test_a_gap_is_3_once_the_others_are_caught_up() -> None:
     assert script.stopped is not None
     assert "it expired" in script.stopped.reason
     assert script.stopped.remedy
+
+
+def test_a_new_stream_that_waits_behind_a_gap_of_the_old_one_is_not_waited_for() -> None:
+    old = replace(STREAM, arn=STREAM.arn + "-old", created_ms=STREAM.created_ms - 1)
+    of_old = replace(shard(9), key=key(9)._replace(stream=old.arn))
+    saved = Saved(
+        cursors=[SavedCursor("a", key(1), after("5"), "orders", False, START)],
+        starts=[SavedStart("a", stream.arn, "orders", "trim-horizon", START) for stream in (STREAM, old)],
+        gaps=[SavedGap("a", of_old.key, "orders", START, "it expired")],
+    )
+    script = Script(settings=UNTIL, saved=saved)
+    script.send(m.Started())
+    script.send(m.SinkOpened("a"))
+    script.send(m.StreamsResolved([STREAM, old]))
+    end = script.now.monotonic + 20.0
+    while script.now.monotonic < end and script.stopped is None:
+        for listing in script.new(m.ListShards):
+            shards = (of_old,) if listing.stream == old else (shard(1),)
+            script.send(m.ShardsListed(listing.stream.arn, None, Listing(shards, complete=True)))
+        script.save()
+        script.wait(0.2)
+    assert not script.new(m.Claim)
+    assert code(script) == 3
 
 
 def test_a_shard_that_is_refused_is_1() -> None:
