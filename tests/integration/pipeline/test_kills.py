@@ -19,7 +19,7 @@ CHANGES = 20_000
 KEYS = 1_500
 KILLS = 5
 TERM_SECONDS = 10.0
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 1.5
 """Longer than between two saves of positions: at most times the lake has accepted what is not durable."""
 
 
