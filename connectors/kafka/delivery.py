@@ -364,9 +364,9 @@ class Delivery:
             self._receipts.fail(flight.entry, error)
             flight.handed_back = True
         self._found_refused = True  # whether there is one will be found out when they come again
-        if self._waiting:
-            self._sent.append(self._waiting[0])  # the one that librdkafka may have in part
-            self._waiting.clear()
+        # The first of them librdkafka may have in part. Others are let go: a stall may last for hours, and each is given again.
+        self._sent.extend(flight for flight in self._waiting if flight.in_library)
+        self._waiting.clear()
         self._draining = True
 
     def _answer_flushes(self) -> None:
