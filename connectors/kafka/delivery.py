@@ -274,6 +274,7 @@ class Delivery:
 
     def _settle(self) -> None:
         """Answers for the batches all of whose messages are reported."""
+        landed = False
         while self._landed:
             flight = self._landed.popleft()
             if flight.troubled or flight.handed_back:
@@ -283,9 +284,15 @@ class Delivery:
                 self._found_refused = self._found_refused or bool(flight.refused)
             self._last_error = None
             self._receipts.durable(flight.entry, flight.durability())
+            landed = True
         if not self._draining:
             while self._sent and self._sent[0].arrived:
                 self._sent.popleft()
+            if landed:
+                # Behind one that waits for a broker of its own, others come and go.
+                self._sent = deque(
+                    f for f in self._sent if not (f.arrived and f.entry.receipt.durable.done())
+                )
             if self._alone and not any(flight.suspect for flight in (*self._sent, *self._waiting)):
                 self._draining = True  # all refused records are found: back to batches
 
