@@ -274,6 +274,7 @@ class Delivery:
 
     def _settle(self) -> None:
         """Answers for the batches all of whose messages are reported."""
+        landed = False
         while self._landed:
             flight = self._landed.popleft()
             if flight.troubled or flight.handed_back:
@@ -283,9 +284,15 @@ class Delivery:
                 self._found_refused = self._found_refused or bool(flight.refused)
             self._last_error = None
             self._receipts.durable(flight.entry, flight.durability())
+            landed = True
         if not self._draining:
             while self._sent and self._sent[0].arrived:
                 self._sent.popleft()
+            if landed:
+                # Behind one that waits for a broker of its own, others come and go.
+                self._sent = deque(
+                    f for f in self._sent if not (f.arrived and f.entry.receipt.durable.done())
+                )
             if self._alone and not any(flight.suspect for flight in (*self._sent, *self._waiting)):
                 self._draining = True  # all refused records are found: back to batches
 
@@ -364,9 +371,9 @@ class Delivery:
             self._receipts.fail(flight.entry, error)
             flight.handed_back = True
         self._found_refused = True  # whether there is one will be found out when they come again
-        if self._waiting:
-            self._sent.append(self._waiting[0])  # the one that librdkafka may have in part
-            self._waiting.clear()
+        # The first of them librdkafka may have in part. Others are let go: a stall may last for hours, and each is given again.
+        self._sent.extend(flight for flight in self._waiting if flight.in_library)
+        self._waiting.clear()
         self._draining = True
 
     def _answer_flushes(self) -> None:

@@ -67,6 +67,12 @@ class Cluster:
         """Its metadata answers with this protocol error from now on; 0 ends it."""
         self._lib.rd_kafka_mock_topic_set_error(self._cluster, topic.encode(), error)
 
+    def lead(self, topic: str, partition: int, *, broker: int) -> None:
+        """Who leads it from now on."""
+        self._lib.rd_kafka_mock_partition_set_leader(
+            self._cluster, topic.encode(), ctypes.c_int32(partition), ctypes.c_int32(broker)
+        )
+
     def answer(self, api: int, errors: Sequence[int]) -> None:
         """The next requests of this kind get these protocol errors; 0 is an ordinary answer."""
         codes = (ctypes.c_int * len(errors))(*errors)
@@ -78,9 +84,9 @@ class Cluster:
         """Forgets what `answer` was told for requests of this kind."""
         self._lib.rd_kafka_mock_clear_request_errors(self._cluster, ctypes.c_int16(api))
 
-    def down(self) -> None:
-        """Cuts all connections and takes no new ones."""
-        for broker in self._brokers:
+    def down(self, *brokers: int) -> None:
+        """Cuts all connections and takes no new ones; to these brokers only, if any are named."""
+        for broker in brokers or self._brokers:
             self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker)
 
     def up(self) -> None:

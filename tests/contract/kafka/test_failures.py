@@ -1,6 +1,9 @@
 """What goes wrong on the way, on librdkafka's built-in cluster."""
 
+import dataclasses
+import gc
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -10,7 +13,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from cdc.errors import ErrorKind, SinkError
-from cdc.model import Batch
+from cdc.model import Batch, EncodedBatch
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
 from cdc.testing.sink_run import SinkRun
@@ -184,6 +187,68 @@ def test_what_is_late_does_not_arrive_without_what_was_handed_back_before_it(
         cluster.answer_well(PRODUCE)
         deliver(run.sink, [[first, second]])
     arrived(cluster, [first, second])
+
+
+class Values(list[bytes]):
+    """A list that a weak reference can watch."""
+
+
+class Watched:
+    """Encodes, and knows of what it encoded how much is still held."""
+
+    def __init__(self) -> None:
+        self.all: list[weakref.ref[Values]] = []
+
+    def __call__(self, batch: Batch) -> EncodedBatch:
+        encoded = encode(batch)
+        assert encoded.avro is not None
+        values = Values(encoded.avro.values)
+        self.all.append(weakref.ref(values))
+        return dataclasses.replace(encoded, avro=dataclasses.replace(encoded.avro, values=values))
+
+    def alive(self) -> int:
+        return sum(values() is not None for values in self.all)
+
+
+def test_a_long_stall_holds_no_more_than_a_short_one(cluster: Cluster, tmp_path: Path) -> None:
+    """A cluster that answers, and takes nothing for hours: each batch is handed back and comes again."""
+    cluster.create_topic("cdc.orders", partitions=1)
+    (batch,) = pages(Table().shard(), count=1, changes=7)
+    watched = Watched()
+    properties: Properties = {"delivery.timeout.ms": 250, "retry.backoff.ms": 20, "retry.backoff.max.ms": 20}
+    sink = kafka_sink(cluster.bootstrap_servers, properties)
+    with SinkRun(sink, tmp_path, encode=watched, tables=("orders",)) as run:
+        cluster.answer(PRODUCE, [KafkaError.NOT_ENOUGH_REPLICAS] * 10_000)
+        for _ in range(6):
+            assert run.failure(run.write_only(batch)).kind is ErrorKind.UNAVAILABLE
+        gc.collect()
+        assert len(watched.all) == 6
+        assert watched.alive() <= 2  # what librdkafka has, and what waits for it
+        cluster.answer_well(PRODUCE)
+        deliver(run.sink, [[batch]])
+    arrived(cluster, [batch])
+
+
+def test_a_topic_whose_leader_is_gone_lets_go_what_arrived_in_another(tmp_path: Path) -> None:
+    (stuck,) = pages(Table("one").shard(), count=1, changes=3)
+    flowing = pages(Table("other").shard(), count=20, changes=3)
+    watched = Watched()
+    with Cluster(brokers=2) as cluster:
+        for topic, leader in (("cdc.one", 1), ("cdc.other", 2)):
+            cluster.create_topic(topic, partitions=1)
+            cluster.lead(topic, 0, broker=leader)
+        sink = kafka_sink(cluster.bootstrap_servers, topic="cdc.{table}")
+        with SinkRun(sink, tmp_path, encode=watched, tables=("one", "other")) as run:
+            cluster.down(1)
+            waits = run.write_only(stuck)
+            deliver(run.sink, [flowing], encoder=watched)
+            assert not waits.durable.done()
+            gc.collect()
+            assert watched.alive() <= 3
+            cluster.up()
+            run.wait(waits)
+        arrived(cluster, [stuck], topic="cdc.one")
+        arrived(cluster, flowing, topic="cdc.other")
 
 
 def test_an_impossible_topic_is_handed_back_not_raised(cluster: Cluster, tmp_path: Path) -> None:
