@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 UV ?= uv
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# A file's tests stay together and in their order; PARALLEL= runs everything in one process.
+PARALLEL ?= -n 2 --dist loadfile
 
 # A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
 FIND_PYTHON := for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
@@ -35,11 +37,11 @@ test: ## the tests, tier after tier (PYTEST_ARGS="-x"; CDC_REQUIRE_SERVICES=1: t
 
 tier1: $(VENV)/.dev
 	@echo '== tier 1: unit, property, typing and contract tests; fakes and embedded parts'
-	$(PYTEST) $(PYTEST_ARGS) tests/unit tests/property tests/typing tests/contract
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/unit tests/property tests/typing tests/contract
 
 tier2: $(VENV)/.dev
 	@echo '== tier 2: deterministic simulation'
-	$(PYTEST) $(PYTEST_ARGS) tests/sim
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim
 
 # Services that are already there (make services) stay; those started here are stopped, whatever happens. The start
 # says what it cannot start, and fails for it with CDC_REQUIRE_SERVICES=1; the tests find the rest by .services/env.
@@ -50,8 +52,10 @@ tier3: $(VENV)/.dev
 	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
-	echo '$(PYTEST) $(PYTEST_ARGS) tests/integration tests/e2e'; \
-	$(PYTEST) $(PYTEST_ARGS) tests/integration tests/e2e
+	echo '$(PYTEST) $(PYTEST_ARGS) tests/integration'; \
+	$(PYTEST) $(PYTEST_ARGS) tests/integration; \
+	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e'; \
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e
 
 check: $(VENV)/.dev ## lint, format, types, layers
 	$(BIN)/ruff check .
