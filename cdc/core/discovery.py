@@ -1,6 +1,6 @@
 """Streams and shards: what there is, where each sink begins on it, and what has gone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cdc.core import policy
 from cdc.core.halting import halt
@@ -24,10 +24,12 @@ from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
 
+_MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
 
 NEW_STREAM = "the table has a new stream: what was written while the old one was off is in no stream"
+STREAM_LEFT = "the table has a new stream, and this shard of the old one was not read to its end"
 PARENT_GONE = "its parent has left the stream and was never read to its end"
 _DECIDE = "decide with `cdc positions reset`; what was not in any stream can only come from the table"
 
@@ -69,9 +71,12 @@ class Discovery:
     def resolved(self, event: StreamsResolved) -> None:
         self._world.source_error = None
         self._failures.pop("", None)
-        for stream in event.streams:
+        first = not self._world.lineages
+        for stream in sorted(event.streams, key=lambda stream: stream.created_ms):
             if stream.arn not in self._world.lineages:
                 self._adopt(stream)
+        if first:
+            self._tell_of_left_streams(event.streams)
         self._world.later("streams", ("", ""), self._world.settings.relist_seconds)
 
     def resolve_failed(self, event: StreamsFailed) -> None:
@@ -115,6 +120,19 @@ class Discovery:
         world.notice("info", "stream", table=stream.table, stream=stream.arn, view_type=stream.view_type)
         self.list_all(stream.arn)
 
+    def _tell_of_left_streams(self, streams: Sequence[Stream]) -> None:
+        """Streams that a sink has not read to their end and that the source does not name any more: the table has
+        another one by now. What they still held is a gap, told once."""
+        tables = {stream.table for stream in streams}
+        named = {stream.arn for stream in streams}
+        for (sink, key), cursor in self._cursors.items():
+            left = key.stream not in named and cursor.table in tables and sink in self._world.sinks
+            if left and cursor.position.place is not Place.END and (sink, key) not in self._gaps:
+                self._saving.gap(sink, key, cursor.table, STREAM_LEFT)
+                self._world.notice(
+                    "error", "gap", sink=sink, shard=key.shard, reason=STREAM_LEFT, remedy=_DECIDE
+                )
+
     # Shards
 
     def list_all(self, arn: str) -> None:
@@ -127,12 +145,12 @@ class Discovery:
         lineage = self._world.lineages[key.stream]
         if lineage.children.get(key):
             self._looks.pop(key, None)
-        elif key.stream in self.listing:
-            # It may have been answered before the shard ended.
-            self._looks.setdefault(key, 0)
-            self._world.later("children", key, policy.backoff(1, base=0.25, salt=key.shard))
-        else:
-            self._looks.setdefault(key, 0)
+            return
+        self._looks.setdefault(key, 0)
+        if len(self._looks) > _MANY_LOOKS:
+            # Shards end together, too: one listing of all is less to ask for.
+            self.list_all(key.stream)
+        elif key.stream not in self.listing:
             self._list(key.stream, key, ("children", *key))
 
     @property
@@ -171,9 +189,20 @@ class Discovery:
         if event.listing.complete:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
+            self.begin_later_streams(lineage.stream)
             self._forget(lineage)
-        elif event.parent is not None:
+            self._after_listing(lineage)
+        if event.parent is not None:
+            # A source that can't filter answers with a whole listing.
             self._children_listed(lineage, event.parent)
+
+    def _after_listing(self, lineage: Lineage) -> None:
+        """Children that were found with it, and those that it may have missed: it can be older than the shard's end."""
+        for key in [key for key in self._looks if key.stream == lineage.stream.arn]:
+            if lineage.children.get(key):
+                del self._looks[key]
+            elif ("children", *key) not in self._world.due:
+                self._look_again(key)
 
     def _children_listed(self, lineage: Lineage, parent: ShardKey) -> None:
         for child in lineage.children_of(parent):
@@ -276,13 +305,35 @@ class Discovery:
 
     def begin_shard(self, lineage: Lineage, entry: ShardEntry) -> None:
         for lane in entry.lanes.values():
-            if lane.state is LaneState.WAITING and lineage.may_begin(entry, lane.sink):
+            begins = lane.state is LaneState.WAITING and lineage.may_begin(entry, lane.sink)
+            if begins and self._drained_before(lineage, lane.sink):
                 orphan = entry.shard.parent is not None and lineage.parent(entry) is None
                 if orphan and not (lane.saved or lane.at_start or lane.decided):
                     halt(self._world, self._saving, lane, PARENT_GONE, _DECIDE, gap=True)
                     continue
                 lane.move(LaneEvent.PARENT_FINISHED)
                 self._world.touch(lane.shard)
+
+    def _drained_before(self, lineage: Lineage, sink: str) -> bool:
+        """Whether this sink has finished every earlier stream of the table: an item's changes go on in the new one."""
+        return all(
+            other.begun
+            and all(entry.lanes[sink].state is LaneState.FINISHED for entry in other.shards.values())
+            for other in self.earlier_streams(lineage)
+        )
+
+    def earlier_streams(self, lineage: Lineage) -> Iterator[Lineage]:
+        """Those that the same table had before."""
+        for other in self._world.lineages.values():
+            same = other.stream.table == lineage.stream.table
+            if same and other.stream.created_ms < lineage.stream.created_ms:
+                yield other
+
+    def begin_later_streams(self, stream: Stream) -> None:
+        """A shard of this stream was finished: it may have been what a newer stream of the table waited for."""
+        for other in self._world.lineages.values():
+            if other.stream.table == stream.table and other.stream.created_ms > stream.created_ms:
+                self.begin(other)
 
     def _forget(self, lineage: Lineage) -> None:
         patience = _MISSING_LISTINGS * self._world.settings.relist_seconds

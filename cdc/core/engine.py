@@ -255,6 +255,8 @@ class Engine:
                 if any(lane.state is LaneState.FINISHED for lane in entry.lanes.values()):
                     for child in lineage.children_of(key):
                         self._discovery.begin_shard(lineage, child)
+                    if len(self.world.lineages) > 1:
+                        self._discovery.begin_later_streams(entry.stream)
                 for lane in entry.lanes.values():
                     self._look_at_age(lane)
                     if lane.state is LaneState.UNCLAIMED:

@@ -145,7 +145,7 @@ class Finishing:
         return settled, read
 
     def _blocked(self, entry: ShardEntry, lane: Lane) -> bool:
-        """Waits behind a shard that is halted at this sink."""
+        """Waits behind a shard that is halted at this sink, of its own stream or of an earlier one of the table."""
         lineage = self._world.lineages[entry.stream.arn]
         above = lineage.parent(entry)
         while lane.state is LaneState.WAITING and above is not None:
@@ -153,4 +153,8 @@ class Finishing:
             if upper is not None and upper.state is LaneState.HALTED:
                 return True
             above = lineage.parent(above)
-        return False
+        return lane.state is LaneState.WAITING and any(
+            other.lanes[lane.sink].state is LaneState.HALTED
+            for earlier in self._discovery.earlier_streams(lineage)
+            for other in earlier.shards.values()
+        )

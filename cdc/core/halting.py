@@ -17,7 +17,7 @@ def halt(world: World, saving: Saving, lane: Lane, reason: str, remedy: str, *, 
     lane.halted_because, lane.remedy, lane.gap = reason, remedy, gap
     world.touch(lane.shard)
     if gap:
-        saving.gap(lane, reason)
+        saving.gap(lane.sink, lane.shard, saving.tables.get(lane.shard.stream, ""), reason)
     world.notice(
         "error",
         "gap" if gap else "shard-halted",

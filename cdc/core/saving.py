@@ -45,11 +45,8 @@ class Saving:
         self._settings.update(settings)
         self._schedule(at_once=True)
 
-    def gap(self, lane: Lane, reason: str) -> None:
-        now = self._world.now.wall
-        self._gaps.append(
-            SavedGap(lane.sink, lane.shard, self.tables.get(lane.shard.stream, ""), now, reason)
-        )
+    def gap(self, sink: str, shard: ShardKey, table: str, reason: str) -> None:
+        self._gaps.append(SavedGap(sink, shard, table, self._world.now.wall, reason))
         self._schedule(at_once=True)
 
     def forget(self, cursors: Sequence[tuple[str, ShardKey]]) -> None:

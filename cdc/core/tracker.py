@@ -104,8 +104,12 @@ class Tracker:
 
     def fail(self, given: Given) -> None:
         """The sink hands the batch back; it and all after it will be read and given again."""
-        for later in list(self.open)[self.open.index(given) :]:
+        behind = list(self.open)[self.open.index(given) :]
+        for later in behind:
             later.failed = True
+            if later.done:
+                # Answered for already, and behind a hole all the same: no answer will come to take it back.
+                self.open.remove(later)
         self._take_back(given)
 
     def _take_back(self, given: Given) -> None:

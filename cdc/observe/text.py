@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cdc.model import Place, Position
@@ -34,7 +35,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     table = Table("part", "", "found", box=None, pad_edge=False)
     for finding in findings:
         mark = "[red]problem[/]" if finding.problem else "[green]ok[/]"
-        table.add_row(finding.place, mark, finding.problem or "\n".join(finding.seen))
+        table.add_row(finding.place, mark, escape(finding.problem or "\n".join(finding.seen)))
     _console().print(table)
 
 

@@ -58,11 +58,12 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         source = source_of(config, clock, metrics.api_call)
         stack.callback(source.close)
+        outlets = outlets_of(config, workers, clock, metrics.api_call)
         _look_before_the_first_start(config, source)
         state, lease, saved = stack.enter_context(_owned(config, clock))
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
-        around = _Surroundings(clock, metrics, workers, inbox, source, state, lease, saved)
+        around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved)
         stop = _run(config, until_caught_up, around)
     return Outcome(stop, left_behind)
 
@@ -74,6 +75,7 @@ class _Surroundings:
     workers: Workers
     inbox: Inbox
     source: Source
+    outlets: Mapping[str, Outlet]
     state: StateStore
     lease: Lease
     saved: Saved
@@ -81,8 +83,7 @@ class _Surroundings:
 
 def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
-    inbox = around.inbox
-    outlets = outlets_of(config, workers, clock, metrics.api_call)
+    inbox, outlets = around.inbox, around.outlets
     metrics.saved_gaps(around.saved.gaps)
     with ExitStack() as stack:
         letters = dead_letters_of(config)

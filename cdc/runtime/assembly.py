@@ -1,11 +1,12 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from cdc.config import Config
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
-from cdc.errors import ErrorKind, SourceError
+from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
 from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
 from cdc.runtime.dispatch import Outlet
@@ -52,6 +53,24 @@ class CheckedSource:
         self._source.close()
 
 
+@contextmanager
+def packages_of(place: str) -> Iterator[None]:
+    """A connector imports its vendor's package when it is built: an extra that is not installed shows here.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("cdc", "connectors", "schemas"):
+            raise
+        raise ConfigError(
+            f"{place} needs the Python package {error.name}, which is not installed",
+            remedy="pip install 'dynamodb-cdc[all]', or the extra that is named after the connector",
+        ) from None
+
+
 def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSource:
     settings, connector = config.source_with_connector()
     context = SourceContext(config.pipeline, clock, settings.readers, count_call)
@@ -60,7 +79,8 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
         for sink, its in config.sinks_with_connectors()
         if its.needs_new_image or config.envelope_of(sink) == "flat"
     ]
-    return CheckedSource(connector.build(settings, context), need_new_image)
+    with packages_of("the source"):
+        return CheckedSource(connector.build(settings, context), need_new_image)
 
 
 def state_of(config: Config, *, read_only: bool = False) -> StateStore:
@@ -95,7 +115,8 @@ def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: Count
             release = importlib.metadata.version("dynamodb-cdc")
             encoder = DocumentEncoder(registry, envelope, pipeline=config.pipeline, release=release)
             encoders[envelope] = SharedEncoder(encoder)
-        built = connector.build(sink, sink_context(config, sink.name, workers, clock, count_call))
+        with packages_of(f"sink {sink.name}"):
+            built = connector.build(sink, sink_context(config, sink.name, workers, clock, count_call))
         thread = workers.pool(f"sink-{sink.name}", 1)
         outlets[sink.name] = Outlet(built, encoders[envelope] if envelope is not None else None, thread)
     return outlets

@@ -12,7 +12,7 @@ from cdc.connector import AnySinkConnector, SinkContext, SourceContext
 from cdc.core import policy
 from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.ports import Clock
-from cdc.runtime.assembly import dead_letters_of, sink_context, source_of, state_of
+from cdc.runtime.assembly import dead_letters_of, packages_of, sink_context, source_of, state_of
 from cdc.runtime.workers import Workers
 
 Rules = Mapping[ErrorKind, policy.Rule]
@@ -75,7 +75,8 @@ def _source(config: Config, clock: Clock) -> Sequence[str]:
 def _sink(
     connector: AnySinkConnector, sink: Any, context: SinkContext, takes: Sequence[str]
 ) -> Sequence[str]:
-    return [*takes, *connector.probe(sink, context)]
+    with packages_of(f"sink {sink.name}"):
+        return [*takes, *connector.probe(sink, context)]
 
 
 def _folder(path: Path) -> Sequence[str]:

@@ -58,18 +58,3 @@ def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
     assert rows == ["c", "u", "d"]
     assert cdc(tmp_path, "status", "orders-local.yaml", env=environment).code == 0
     assert not lines(tmp_path / "cdc-dead-letters" / "orders-local.lines.jsonl")
-
-
-def test_the_demonstration_names_what_it_needs(tmp_path: Path) -> None:
-    """Without the extra `demo`: its first import fails as if it were not installed."""
-    absent = tmp_path / "site"
-    for name in ("moto", "confluent_kafka"):
-        (absent / name).mkdir(parents=True)
-        (absent / name / "__init__.py").write_text(
-            f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
-        )
-    answer = cdc(tmp_path, "demo", "--plain", env={"PYTHONPATH": str(absent), "PYTHONDONTWRITEBYTECODE": "1"})
-    assert answer.code == 2, answer.text
-    assert "the demonstration needs" in answer.err
-    assert "pip install 'dynamodb-cdc[demo]'" in answer.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]

@@ -8,8 +8,9 @@ import os
 
 import pytest
 
+from tests.sim.engine.run import drive
 from tests.sim.engine.seeds import profile_of
-from tests.sim.engine.simulation import Simulation, Totals, drive
+from tests.sim.engine.simulation import Simulation, Totals
 
 SEEDS = 60
 _ONE = os.environ.get("CDC_SIM_SEED")

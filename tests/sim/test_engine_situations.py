@@ -6,15 +6,8 @@ import pytest
 
 from cdc.core import messages as m
 from cdc.core.world import Settings
-from tests.sim.engine.simulation import (
-    Profile,
-    Simulation,
-    check_end,
-    drive,
-    finish,
-    plan_writes,
-    stop_orderly,
-)
+from tests.sim.engine.run import check_end, drive, finish, plan_writes, stop_orderly
+from tests.sim.engine.simulation import Profile, Simulation
 from tests.sim.engine.sink_model import Temper, Violation
 from tests.sim.engine.stream_model import Shape, SimShard
 

@@ -29,9 +29,12 @@ class Scene:
         kafka: `bootstrap.servers`.
         dynamodb: endpoint of the source, and of the replica's tables.
         replica: endpoint under which the pipeline knows the replica; default: `dynamodb`.
+        flush_seconds: how long the lake keeps rows back.
     """
 
-    def __init__(self, folder: Path, *, kafka: str, dynamodb: str, replica: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, kafka: str, dynamodb: str, replica: str | None = None, flush_seconds: float = 1
+    ) -> None:
         unique = uuid4().hex[:12]
         self.dynamodb = dynamodb
         self.table = f"orders-{unique}"
@@ -57,7 +60,7 @@ class Scene:
                     "type": "lake",
                     "url": "file:./lake",
                     "format": "avro",
-                    "flush_after_seconds": 1,
+                    "flush_after_seconds": flush_seconds,
                 },
                 {
                     "name": REPLICA,

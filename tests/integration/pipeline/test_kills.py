@@ -19,6 +19,8 @@ CHANGES = 20_000
 KEYS = 1_500
 KILLS = 5
 TERM_SECONDS = 10.0
+FLUSH_SECONDS = 1.5
+"""Longer than between two saves of positions: at most times the lake has accepted what is not durable."""
 
 
 class Kill(NamedTuple):
@@ -49,7 +51,9 @@ def test_nothing_is_missing_after_five_kills(
     marks = [round(CHANGES * 0.18 * (number + random.uniform(0.3, 1.0))) for number in range(KILLS)]
     kills = []
     with (
-        Scene(tmp_path, kafka=kafka_bootstrap, dynamodb=dynamodb_local.endpoint) as scene,
+        Scene(
+            tmp_path, kafka=kafka_bootstrap, dynamodb=dynamodb_local.endpoint, flush_seconds=FLUSH_SECONDS
+        ) as scene,
         scene.workload(seed=seed, changes=CHANGES, key_count=KEYS) as workload,
     ):
         began = time.monotonic()

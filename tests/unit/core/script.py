@@ -67,7 +67,8 @@ class Script:
         self.now = Instant(monotonic, self.now.wall + monotonic - self.now.monotonic)
 
     def new(self, kind: type[C]) -> list[C]:
-        found: list[C] = [command for command in self.sent if isinstance(command, kind)]
+        everything: Sequence[object] = self.sent
+        found = [command for command in everything if isinstance(command, kind)]
         begin = self._seen.get(kind, 0)
         self._seen[kind] = len(found)
         return found[begin:]

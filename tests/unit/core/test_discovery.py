@@ -125,6 +125,46 @@ def test_a_new_stream_while_running_is_a_gap_too() -> None:
     assert lane.gap
 
 
+def test_what_was_left_of_an_old_stream_is_told_once() -> None:
+    left = key(1)._replace(stream=OLD)
+    done = key(2)._replace(stream=OLD)
+    cursors = [replace(cursor(1), shard=left), replace(cursor(2, position=end_of_shard()), shard=done)]
+    saved = Saved(cursors=cursors, starts=[start_of(stream=OLD)])
+    script = Script(saved=saved)
+    script.start(shard(1))
+    gaps = [gap for command in script.sent if isinstance(command, m.Save) for gap in command.change.gaps]
+    assert {gap.shard for gap in gaps if gap.shard.stream == OLD} == {left}
+    again = Script(saved=replace(saved, gaps=gaps))
+    again.start(shard(1))
+    told = [gap for command in again.sent if isinstance(command, m.Save) for gap in command.change.gaps]
+    assert not [gap for gap in told if gap.shard.stream == OLD]
+
+
+@pytest.mark.parametrize("old_first", [True, False])
+def test_a_new_stream_waits_at_each_sink_until_the_old_one_is_drained(old_first: bool) -> None:
+    old = replace(STREAM, arn=OLD, created_ms=STREAM.created_ms - 1000)
+    of_old = replace(shard(1, closed=True), key=key(1)._replace(stream=OLD))
+    gap = SavedGap("a", key(1), "orders", START, "a new stream", "reset")
+    starts = [start_of(), start_of(stream=OLD)]
+    script = Script(saved=Saved(starts=starts, gaps=[gap], cursors=[cursor(1, position=after("0"))]))
+    script.send(m.Started())
+    script.send(m.SinkOpened("a"))
+    script.send(m.StreamsResolved([STREAM, old]))
+    listed = [
+        m.ShardsListed(OLD, None, Listing((of_old,), complete=True)),
+        m.ShardsListed(STREAM.arn, None, Listing((shard(1),), complete=True)),
+    ]
+    for event in listed if old_first else reversed(listed):
+        script.send(event)
+    assert script.one(m.Claim).shards == [of_old.key]
+    script.send(m.Claimed("a", [of_old.key], None))
+    script.read(1, end=True)
+    script.accept(write := script.one(m.Write))
+    assert not script.new(m.Claim)
+    script.durable(write)
+    assert script.one(m.Claim).shards == [key(1)]
+
+
 @pytest.mark.parametrize(("decision", "state"), [("", LaneState.HALTED), ("reset", LaneState.UNCLAIMED)])
 def test_a_gap_holds_its_shard_until_it_is_decided(decision: str, state: LaneState) -> None:
     saved = Saved(
@@ -223,6 +263,42 @@ def test_children_are_asked_for_at_the_end_of_a_shard_until_they_are_listed() ->
     assert not [command for command in script.new(m.ListShards) if command.parent is not None]
     script.durable(script.one(m.Write))
     assert script.one(m.Claim).shards == [key(2)]
+
+
+def test_a_source_that_can_not_filter_answers_for_the_children_with_everything() -> None:
+    script = Script(settings=Settings(until_caught_up=True))
+    script.flow(shard(1))
+    script.read(end=True)
+    script.new(m.ListShards)
+    script.send(
+        m.ShardsListed(STREAM.arn, key(1), Listing((shard(1, closed=True), shard(2, 1)), complete=True))
+    )
+    script.durable(script.one(m.Write))
+    assert script.one(m.Claim).shards == [key(2)]
+    script.wait(30.0)
+    assert not [command for command in script.new(m.ListShards) if command.parent is not None]
+    assert not script.engine._discovery.looking
+
+
+def test_shards_that_end_together_are_listed_together() -> None:
+    script = Script()
+    shards = [shard(number) for number in range(300)]
+    script.flow(*shards)
+    script.new(m.ListShards)
+    script.open_iterators()
+    for read in script.new(m.Read):
+        script.page(read, end=True)
+    for _ in range(30):
+        script.wait(0.5)
+        for command in script.new(m.ListShards):
+            children = [shard(1000 + number, number) for number in range(300)]
+            found = Listing((*shards, *children), complete=True)
+            if command.parent is not None:
+                found = Listing((), complete=False)
+            script.send(m.ShardsListed(STREAM.arn, command.parent, found))
+    listings = [command for command in script.sent if isinstance(command, m.ListShards)]
+    assert len(listings) < 60
+    assert len(list(script.engine.world.entries())) == 600
 
 
 def test_children_are_looked_for_after_a_full_listing_that_was_on_its_way() -> None:

@@ -81,6 +81,17 @@ def test_nothing_is_given_while_batches_return() -> None:
     tracker.give(3, batch(BEGINNING, 1), 0.0)
 
 
+def test_what_was_durable_behind_a_failure_is_not_waited_for() -> None:
+    tracker = Tracker(BEGINNING, BEGINNING)
+    first = tracker.give(1, batch(BEGINNING, 1), 0.0)
+    first.accepted = True
+    second = tracker.give(2, batch(after("1"), 2), 0.0)
+    assert not tracker.finish(second)
+    tracker.fail(first)
+    assert tracker.clear
+    assert tracker.given == tracker.durable == BEGINNING
+
+
 def test_one_unaccepted_batch_at_a_time() -> None:
     tracker = Tracker(BEGINNING, BEGINNING)
     tracker.give(1, batch(BEGINNING, 1), 0.0)
