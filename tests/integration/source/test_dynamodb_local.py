@@ -214,3 +214,16 @@ def test_probe(tables: Tables) -> None:
     table = tables.create()
     lines = CONNECTOR.probe(config(tables.url, table), context())
     assert any("NEW_AND_OLD_IMAGES, ENABLED" in line and table in line for line in lines)
+
+
+def test_half_a_utf_16_pair_does_not_stop_the_shard(tables: Tables) -> None:
+    """It is stored and given back as it came: `"\\ud83d"`, of a text that was cut in the middle of an emoji."""
+    table = tables.create()
+    tables.put(table, 1, text={"S": "cut \ud83d"})
+    tables.put(table, 2, text={"S": "whole"})
+    with opened(tables.url, table) as source:
+        (stream,) = source.streams()
+        (shard,) = source.shards(stream).shards
+        page = source.read(shard.key, source.iterator(shard.key, BEGINNING))
+    first, second = (json.loads(bytes(change.dynamodb.new_image)) for change in page.changes)
+    assert (first["text"], second["text"]) == ({"S": "cut \ud83d"}, {"S": "whole"})
