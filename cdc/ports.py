@@ -41,11 +41,11 @@ class Clock(Protocol):
 class Source(Protocol):
     """A service that has streams of shards. Makes one call per method and never retries: the engine does."""
 
-    def streams(self) -> Sequence[Stream]:
-        """The current stream of each configured table.
+    def stream(self, table: str) -> Stream:
+        """The current stream of this table.
 
         Raises:
-            SourceError: `NOT_FOUND` for a table that is absent, `CONFIGURATION` for one without an enabled stream.
+            SourceError: `NOT_FOUND` if the table is absent, `CONFIGURATION` if it has no enabled stream.
         """
         ...
 

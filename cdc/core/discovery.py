@@ -10,7 +10,6 @@ from cdc.core.messages import (
     ListShards,
     ResolveStreams,
     ShardsListed,
-    StreamsFailed,
     StreamsResolved,
 )
 from cdc.core.reading import Reading
@@ -69,28 +68,42 @@ class Discovery:
         self._world.emit(ResolveStreams())
 
     def resolved(self, event: StreamsResolved) -> None:
-        self._world.source_error = None
-        self._failures.pop("", None)
-        first = not self._world.lineages
+        world = self._world
+        first = not world.lineages
+        if first and self._wrong_from_the_start(event):
+            return
+        world.table_errors = dict(event.failed)
         for stream in sorted(event.streams, key=lambda stream: stream.created_ms):
-            if stream.arn not in self._world.lineages:
+            if stream.arn not in world.lineages:
                 self._adopt(stream)
         if first:
             self._tell_of_left_streams(event.streams)
-        self._world.later("streams", ("", ""), self._world.settings.relist_seconds)
+        for table, error in event.failed.items():
+            rule = policy.rule(policy.SOURCE, error)
+            world.notice("error", "table-failed", table=table, reason=error.message, remedy=rule.remedy)
+        failures = self._failures.get("", 0) + 1 if event.failed else 0
+        self._failures[""] = failures
+        relist = world.settings.relist_seconds
+        world.later("streams", ("", ""), min(relist, policy.backoff(failures)) if failures else relist)
 
-    def resolve_failed(self, event: StreamsFailed) -> None:
-        rule = policy.rule(policy.SOURCE, event.error)
-        wrong = rule.action is not policy.Action.RETRY and event.error.kind is not ErrorKind.NOT_FOUND
-        if self._first_start and not self._world.lineages:
-            self._world.stop(2, event.error.message, rule.remedy)
-        elif wrong and not self._world.lineages:
-            self._world.stop(
-                2 if event.error.kind is ErrorKind.CONFIGURATION else 1, event.error.message, rule.remedy
-            )
-        else:
-            self._retry("streams", "", event.error.message, rule.remedy)
-            self._world.source_error = event.error
+    def _wrong_from_the_start(self, event: StreamsResolved) -> bool:
+        """On the first start of a pipeline every table has to be there. Later a table that fails keeps none of the
+        others, and is asked for again; but where there is nothing else, what only the operator can mend ends it."""
+        errors = list(event.failed.values())
+        wrong = [
+            error
+            for error in errors
+            if policy.rule(policy.SOURCE, error).action is not policy.Action.RETRY
+            and error.kind is not ErrorKind.NOT_FOUND
+        ]
+        if self._first_start and errors:
+            self._world.stop(2, errors[0].message, policy.rule(policy.SOURCE, errors[0]).remedy)
+            return True
+        if wrong and not event.streams:
+            code = 2 if wrong[0].kind is ErrorKind.CONFIGURATION else 1
+            self._world.stop(code, wrong[0].message, policy.rule(policy.SOURCE, wrong[0]).remedy)
+            return True
+        return False
 
     def _retry(self, what: DueKind, stream: str, reason: str, remedy: str) -> None:
         failures = self._failures.get(stream, 0) + 1

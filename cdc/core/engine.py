@@ -76,8 +76,6 @@ class Engine:
                 pass
             case m.StreamsResolved():
                 self._discovery.resolved(event)
-            case m.StreamsFailed():
-                self._discovery.resolve_failed(event)
             case m.ShardsListed():
                 self._discovery.listed(event)
             case m.ListingFailed():

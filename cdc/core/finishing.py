@@ -19,6 +19,7 @@ class Finishing:
         self._discovery = discovery
         self._quiet_since: float | None = None
         self._read_since: float | None = None
+        self._failing_since: float | None = None
         self._deadline = 0.0
 
     def watch(self) -> None:
@@ -65,7 +66,7 @@ class Finishing:
             if read and not settled and sink.batches:
                 self._opening.flush(sink, seconds=world.settings.stalled_seconds)
         halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
-        behind = behind or self._discovery.looking
+        behind = behind or self._discovery.looking or bool(world.table_errors)
         if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):
             self._quiet_since = None
             self._look_for_a_stall()
@@ -95,6 +96,8 @@ class Finishing:
     def _look_for_a_stall(self) -> None:
         """The source is read to its end for every sink that takes what it is given, and one takes nothing."""
         world = self._world
+        if self._source_fails():
+            return
         stuck = [sink for sink in world.sinks.values() if not self._sink(sink)[0]]
         if not stuck or any(self._waits_for_the_source(sink) for sink in stuck):
             self._read_since = None
@@ -111,6 +114,20 @@ class Finishing:
                 f"sink {sink.name} made no progress for {world.settings.stalled_seconds:.0f} s: {reason}",
                 sink.remedy or "look at the destination and start again: nothing is lost",
             )
+
+    def _source_fails(self) -> bool:
+        """A table whose stream cannot be found out, with everything else at rest, is not waited for for ever."""
+        world = self._world
+        if not world.table_errors or any(not self._sink(sink)[0] for sink in world.sinks.values()):
+            self._failing_since = None
+            return False
+        now = world.now.monotonic
+        self._failing_since = self._failing_since if self._failing_since is not None else now
+        if now - self._failing_since >= world.settings.stalled_seconds:
+            table, error = next(iter(world.table_errors.items()))
+            remedy = error.remedy or "look at the table and its stream, and start again: nothing is lost"
+            world.stop(1, f"table {table} could not be read: {error.message}", remedy)
+        return True
 
     def _waits_for_the_source(self, sink: SinkEntry) -> bool:
         """It is well, and a shard of it has more to be read."""

@@ -139,11 +139,8 @@ class Tick:
 @dataclass(frozen=True, slots=True)
 class StreamsResolved:
     streams: Sequence[Stream]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamsFailed:
-    error: CdcError
+    failed: Mapping[str, CdcError] = field(default_factory=dict)
+    """By table: those whose stream could not be found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +270,6 @@ Event = (
     Started
     | Tick
     | StreamsResolved
-    | StreamsFailed
     | ShardsListed
     | ListingFailed
     | IteratorOpened

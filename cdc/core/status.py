@@ -78,7 +78,8 @@ def status(world: World) -> Status:
             if lane.state is not LaneState.FINISHED or not has_children:
                 lanes.append(_lane(world, entry, lane))
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
-    error = world.source_error.message if world.source_error else ""
+    errors = [world.source_error] if world.source_error else list(world.table_errors.values())
+    error = "; ".join(error.message for error in errors)
     return Status(sinks, tuple(lanes), error, tables, finished, tuple(world.gaps))
 
 

@@ -35,7 +35,7 @@ class Settings:
     max_undurable_batches: int = 1000
     """For each shard and sink: beyond that the sink is asked to flush."""
     stalled_seconds: float = 60.0
-    stop_seconds: float = 8.0
+    stop_seconds: float = 6.0
     iterator_seconds: float = 14 * 60.0
     """Iterators expire after 15 minutes."""
     retention_seconds: float = float(RETENTION_SECONDS)
@@ -137,6 +137,8 @@ class World:
     listings: Budget = field(default_factory=lambda: Budget(5.0))
     gaps: list[SavedGap] = field(default_factory=list)
     """All that were ever found, saved ones included."""
+    table_errors: dict[str, CdcError] = field(default_factory=dict)
+    """Of tables whose stream could not be found out, at the last try."""
     source_error: CdcError | None = None
     """The last failure of the source that was not followed by a success."""
 

@@ -97,7 +97,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         address = stack.enter_context(_admin(config, board, health, metrics, around))
         board.listens(address)
         ports = Ports(
-            config.pipeline, around.source, outlets, around.state, around.lease, letters, clock, metrics
+            config.pipeline, config.source.tables, around.source, outlets, around.state, around.lease, letters, clock, metrics
         )  # fmt: skip
         loop = Loop(
             Engine(_settings(config, until_caught_up), list(outlets), around.saved, config.remembered()),
@@ -142,7 +142,8 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
         state.close()
     if first:
         try:
-            source.streams()
+            for table in config.source.tables:
+                source.shards(source.stream(table))  # the streams' own API has permissions of its own
         except CdcError as error:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 

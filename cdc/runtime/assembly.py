@@ -27,18 +27,17 @@ class CheckedSource:
         self._source = source
         self._need_new_image = need_new_image
 
-    def streams(self) -> Sequence[Stream]:
-        streams = self._source.streams()
-        for stream in streams:
-            if self._need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
-                raise SourceError(
-                    ErrorKind.CONFIGURATION,
-                    f"table {stream.table}: its stream has the view type {stream.view_type}, and without new images "
-                    f"there is nothing to give to: {', '.join(self._need_new_image)}",
-                    remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
-                    "one: a view type cannot be changed), or remove the sink",
-                )
-        return streams
+    def stream(self, table: str) -> Stream:
+        stream = self._source.stream(table)
+        if self._need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+            raise SourceError(
+                ErrorKind.CONFIGURATION,
+                f"table {table}: its stream has the view type {stream.view_type}, and without new images "
+                f"there is nothing to give to: {', '.join(self._need_new_image)}",
+                remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
+                "one: a view type cannot be changed), or remove the sink",
+            )
+        return stream
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
         return self._source.shards(stream, parent=parent)

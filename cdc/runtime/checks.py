@@ -66,7 +66,8 @@ def _source(config: Config, clock: Clock) -> Sequence[str]:
     settings, connector = config.source_with_connector()
     source = source_of(config, clock, _uncounted)
     try:
-        source.streams()
+        for table in config.source.tables:
+            source.stream(table)
     finally:
         source.close()
     return connector.probe(settings, SourceContext(config.pipeline, clock, settings.readers, _uncounted))

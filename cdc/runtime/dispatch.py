@@ -45,6 +45,7 @@ class Ports:
     """Everything outside that the commands reach."""
 
     pipeline: str
+    tables: Sequence[str]
     source: Source
     outlets: Mapping[str, Outlet]
     state: StateStore
@@ -107,10 +108,7 @@ class Dispatcher:
         source, put = self._ports.source, self._inbox.put
         match command:
             case m.ResolveStreams():
-                try:
-                    put(m.StreamsResolved(source.streams()))
-                except CdcError as error:
-                    put(m.StreamsFailed(error))
+                put(self._resolve())
             case m.ListShards(stream, parent):
                 try:
                     put(m.ShardsListed(stream.arn, parent, source.shards(stream, parent=parent)))
@@ -128,6 +126,16 @@ class Dispatcher:
                     put(m.PageRead(reader, page))
                 except CdcError as error:
                     put(m.ReadFailed(reader, error))
+
+    def _resolve(self) -> m.StreamsResolved:
+        """Each table by itself: one that is gone or denied keeps none of the others."""
+        streams, failed = [], {}
+        for table in self._ports.tables:
+            try:
+                streams.append(self._ports.source.stream(table))
+            except CdcError as error:
+                failed[table] = error
+        return m.StreamsResolved(streams, failed)
 
     # The sinks
 

@@ -126,7 +126,8 @@ def _chosen(saved: Saved, listed: dict[ShardKey, Shard], sink: str, shard: str |
 def _listed(config: Config, clock: Clock) -> dict[ShardKey, Shard]:
     source = source_of(config, clock, lambda *_: None)
     try:
-        return {shard.key: shard for stream in source.streams() for shard in source.shards(stream).shards}
+        streams = [source.stream(table) for table in config.source.tables]
+        return {shard.key: shard for stream in streams for shard in source.shards(stream).shards}
     finally:
         source.close()
 

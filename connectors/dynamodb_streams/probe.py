@@ -19,7 +19,7 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[str
     try:
         lines = [f"endpoint {source.api.streams_endpoint} answers, the credentials are valid"]
         now = context.clock.now().wall
-        for stream in source.streams():
+        for stream in map(source.stream, config.tables):
             lines += _stream_lines(source, stream, now)
         return lines
     finally:

@@ -1,6 +1,5 @@
 """The port `Source` on DynamoDB Streams."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from cdc.connector import SourceContext
@@ -26,9 +25,6 @@ class DynamoDBStreams:
         self.api = Api(config, context)
         self._filters_shards = self.api.filters_shards
         """Becomes false for good once the service shows that it does not; a race costs one call."""
-
-    def streams(self) -> Sequence[Stream]:
-        return [self._stream(table) for table in self._config.tables]
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
         if parent is None or not self._filters_shards:
@@ -72,31 +68,31 @@ class DynamoDBStreams:
             "DescribeStream", f"stream {stream_arn}", answers.stream, StreamArn=stream_arn, **arguments
         )
 
-    def _stream(self, name: str) -> Stream:
-        place = f"table {name}"
-        table = self.api.call("DescribeTable", place, answers.table, TableName=name)
-        specification = table.stream_specification
+    def stream(self, table: str) -> Stream:
+        place = f"table {table}"
+        described = self.api.call("DescribeTable", place, answers.table, TableName=table)
+        specification = described.stream_specification
         where = f"{place} at {self.api.tables_endpoint}"
         if specification is None or not specification.stream_enabled:
             raise SourceError(
                 ErrorKind.CONFIGURATION,
                 f"{where} has no enabled stream",
-                remedy=f"enable it: {self._enable_command(name)}",
+                remedy=f"enable it: {self._enable_command(table)}",
             )
-        arn = table.latest_stream_arn
+        arn = described.latest_stream_arn
         if arn is None or specification.stream_view_type is None:
             raise SourceError(ErrorKind.UNAVAILABLE, f"{where}: its stream is not there yet")
-        key = table.key()
+        key = described.key()
         if key is None:
             raise SourceError(ErrorKind.MALFORMED, f"{where}: a key attribute has no definition")
         account, region = _account_and_region(arn)
         return Stream(
             arn=arn,
-            table=name,
-            table_id=table.identity(),
+            table=table,
+            table_id=described.identity(),
             account=account,
             region=region or self.api.region,
-            created_ms=self._created_ms(arn, table.latest_stream_label),
+            created_ms=self._created_ms(arn, described.latest_stream_label),
             view_type=specification.stream_view_type,
             key=key,
         )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cdc.connector import SourceContext
-from cdc.model import BEGINNING, Change, ShardKey
+from cdc.model import BEGINNING, Change, ShardKey, Stream
 from cdc.ports import Instant
 from connectors.dynamodb_streams import DynamoDBStreamsConfig
 from connectors.dynamodb_streams.source import DynamoDBStreams
@@ -70,3 +70,8 @@ def drained(source: DynamoDBStreams, shard: ShardKey, *, pages: int = 3) -> Sequ
         changes += page.changes
         iterator = page.next_iterator
     return changes
+
+
+def streams_of(source: DynamoDBStreams) -> list[Stream]:
+    """Of all tables of its configuration."""
+    return [source.stream(table) for table in source._config.tables]

@@ -10,7 +10,7 @@ import pytest
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import BEGINNING, KeyAttribute, Position, ShardKey, after
 from connectors.dynamodb_streams import CONNECTOR
-from tests.dynamodb_streams.sources import config, context, drained, opened
+from tests.dynamodb_streams.sources import config, context, drained, opened, streams_of
 from tests.dynamodb_streams.tables import REGION, Tables, tables_at
 
 pytestmark = pytest.mark.integration
@@ -25,7 +25,7 @@ def tables(dynamodb_endpoint: str) -> Iterator[Tables]:
 def test_a_stream(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         described = source.describe(stream.arn)
     assert (stream.region, stream.account) == ("ddblocal", "000000000000")
     assert stream.key == (KeyAttribute("id", "S"), KeyAttribute("at", "N"))
@@ -37,7 +37,7 @@ def test_pages(tables: Tables) -> None:
     table = tables.create()
     tables.put_many(table, 1025)
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         first = source.read(shard.key, source.iterator(shard.key, BEGINNING))
         assert len(first.changes) == 1000
@@ -65,7 +65,7 @@ def test_the_same_records_as_the_plain_client(tables: Tables) -> None:
     }
     tables.put(table, at=1, **every_type)
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         iterator = source.iterator(shard.key, BEGINNING)
         (change,) = source.read(shard.key, iterator).changes
@@ -91,7 +91,7 @@ def test_view_types(tables: Tables, view_type: str) -> None:
     tables.put(table, n={"N": "1"})
     tables.put(table, n={"N": "2"})
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         modified = drained(source, shard.key)[1].dynamodb
     assert stream.view_type == view_type
@@ -104,10 +104,10 @@ def test_a_disabled_stream_is_read_to_its_end(tables: Tables) -> None:
     table = tables.create()
     tables.put(table)
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         tables.disable(table)
         with pytest.raises(SourceError, match="no enabled stream") as refusal:
-            source.streams()
+            streams_of(source)
         assert refusal.value.kind is ErrorKind.CONFIGURATION
         (shard,) = source.shards(stream).shards
         assert shard.closed
@@ -122,10 +122,10 @@ def test_a_stream_that_was_enabled_again_is_another(tables: Tables) -> None:
     table = tables.create()
     tables.put(table)
     with opened(tables.url, table) as source:
-        (old,) = source.streams()
+        (old,) = streams_of(source)
         tables.disable(table)
         tables.enable(table, "KEYS_ONLY")
-        (new,) = source.streams()
+        (new,) = streams_of(source)
         assert new.arn != old.arn
         assert new.table_id == old.table_id
         assert new.created_ms > old.created_ms
@@ -137,10 +137,10 @@ def test_a_table_of_the_same_name_is_another(tables: Tables) -> None:
     table = tables.create()
     tables.put(table)
     with opened(tables.url, table) as source:
-        (old,) = source.streams()
+        (old,) = streams_of(source)
         tables.client.delete_table(TableName=table)
         tables.create(name=table)
-        (new,) = source.streams()
+        (new,) = streams_of(source)
         assert new.table_id != old.table_id
         assert new.arn != old.arn
         assert all(shard.closed for shard in source.shards(old).shards)
@@ -152,7 +152,7 @@ def test_a_table_of_the_same_name_is_another(tables: Tables) -> None:
 def test_the_filter_of_children_is_ignored_there(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         listing = source.shards(stream, parent=shard.key)
         assert (listing.shards, listing.complete) == ((shard,), True)
@@ -162,10 +162,10 @@ def test_what_is_gone(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table, "absent") as source:
         with pytest.raises(SourceError, match="table absent") as refusal:
-            source.streams()
+            streams_of(source)
         assert refusal.value.kind is ErrorKind.NOT_FOUND
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         absent = ShardKey(stream.arn, "shardId-00000001541626099285-f35f62ef")
         with pytest.raises(SourceError) as refusal:
             source.iterator(absent, BEGINNING)
@@ -176,7 +176,7 @@ def test_what_is_gone(tables: Tables) -> None:
 def test_a_wrong_position(tables: Tables, sequence: str) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         with pytest.raises(SourceError) as refusal:
             source.iterator(shard.key, Position(after("1").place, sequence))
@@ -187,7 +187,7 @@ def test_latest_begins_with_what_comes(tables: Tables) -> None:
     table = tables.create()
     tables.put(table, 1)
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         iterator = source.iterator(shard.key, BEGINNING, latest=True)
         tables.put(table, 2)
@@ -199,7 +199,7 @@ def test_a_latest_iterator_of_an_empty_stream_is_trimmed_by_a_write_elsewhere(ta
     """A fault of DynamoDB Local's, whose sequence numbers span all tables; the service does no such thing."""
     table, elsewhere = tables.create(), tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         iterator = source.iterator(shard.key, BEGINNING, latest=True)
         tables.put(elsewhere)
@@ -222,7 +222,7 @@ def test_half_a_utf_16_pair_does_not_stop_the_shard(tables: Tables) -> None:
     tables.put(table, 1, text={"S": "cut \ud83d"})
     tables.put(table, 2, text={"S": "whole"})
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         page = source.read(shard.key, source.iterator(shard.key, BEGINNING))
     first, second = (json.loads(bytes(change.dynamodb.new_image)) for change in page.changes)

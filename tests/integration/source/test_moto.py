@@ -9,7 +9,7 @@ from moto.server import ThreadedMotoServer
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import BEGINNING, KeyAttribute, ShardKey, after
 from connectors.dynamodb_streams import CONNECTOR
-from tests.dynamodb_streams.sources import config, context, drained, opened
+from tests.dynamodb_streams.sources import config, context, drained, opened, streams_of
 from tests.dynamodb_streams.tables import Tables, tables_at
 
 
@@ -28,7 +28,7 @@ def tables() -> Iterator[Tables]:
 def test_changes(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         assert (stream.table, stream.region, stream.view_type) == (table, "eu-west-1", "NEW_AND_OLD_IMAGES")
         assert stream.key == (KeyAttribute("id", "S"), KeyAttribute("at", "N"))
         assert stream.table_id
@@ -51,7 +51,7 @@ def test_changes(tables: Tables) -> None:
 def test_the_filter_of_children_is_ignored_there(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         (shard,) = source.shards(stream).shards
         listing = source.shards(stream, parent=shard.key)
         assert (listing.shards, listing.complete) == ((shard,), True)
@@ -63,20 +63,20 @@ def test_a_table_without_a_stream(tables: Tables) -> None:
         opened(tables.url, table) as source,
         pytest.raises(SourceError, match="no enabled stream") as refusal,
     ):
-        source.streams()
+        streams_of(source)
     assert refusal.value.kind is ErrorKind.CONFIGURATION
 
 
 def test_no_such_table(tables: Tables) -> None:
     with opened(tables.url, "absent") as source, pytest.raises(SourceError) as refusal:
-        source.streams()
+        streams_of(source)
     assert refusal.value.kind is ErrorKind.NOT_FOUND
 
 
 def test_a_page_of_html_is_a_server_in_trouble(tables: Tables) -> None:
     table = tables.create()
     with opened(tables.url, table) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
         with pytest.raises(SourceError) as refusal:
             source.iterator(ShardKey(stream.arn, "absent"), BEGINNING)
     assert refusal.value.kind is ErrorKind.UNAVAILABLE

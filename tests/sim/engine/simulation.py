@@ -408,7 +408,7 @@ class Simulation:
 def _failure(command: m.ResolveStreams | m.ListShards | m.OpenIterator | m.Read, error: CdcError) -> m.Event:
     match command:
         case m.ResolveStreams():
-            return m.StreamsFailed(error)
+            return m.StreamsResolved([], {"table": error})
         case m.ListShards(stream, parent):
             return m.ListingFailed(stream.arn, parent, error)
         case m.OpenIterator(reader) | m.Read(reader):

@@ -4,6 +4,7 @@ import pytest
 
 from cdc.core import messages as m
 from cdc.core.lineage import LaneState
+from cdc.core.status import status
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind
 from cdc.model import BEGINNING, Listing, Place, after, end_of_shard
@@ -342,7 +343,7 @@ def test_listings_keep_to_their_budget() -> None:
 def test_the_source_has_to_be_there_on_the_very_first_start(kind: ErrorKind) -> None:
     script = Script()
     script.send(m.Started())
-    script.send(m.StreamsFailed(source_error(kind)))
+    script.send(m.StreamsResolved([], {"orders": source_error(kind)}))
     assert script.stopped is not None
     assert script.stopped.exit_code == 2
 
@@ -351,7 +352,39 @@ def test_later_an_unreachable_source_is_waited_for() -> None:
     script = Script(saved=Saved(starts=[start_of()]))
     script.send(m.Started())
     script.new(m.ResolveStreams)
-    script.send(m.StreamsFailed(source_error(ErrorKind.UNAVAILABLE)))
+    script.send(m.StreamsResolved([], {"orders": source_error(ErrorKind.UNAVAILABLE)}))
     assert script.stopped is None
     script.wait(2.0)
     assert script.new(m.ResolveStreams)
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.NOT_FOUND, ErrorKind.ACCESS_DENIED, ErrorKind.CONFIGURATION])
+def test_a_table_that_fails_later_keeps_none_of_the_others(kind: ErrorKind) -> None:
+    script = Script(saved=Saved(starts=[start_of()]))
+    script.send(m.Started())
+    script.new(m.ResolveStreams)
+    script.send(m.StreamsResolved([STREAM], {"parcels": source_error(kind)}))
+    assert script.one(m.ListShards).stream == STREAM
+    assert "table-failed" in script.notices()
+    assert status(script.engine.world).source_error
+    script.wait(2.0)
+    assert script.new(m.ResolveStreams)
+    script.send(m.StreamsResolved([STREAM]))
+    assert not status(script.engine.world).source_error
+    assert script.stopped is None
+
+
+def test_until_caught_up_a_table_that_fails_is_not_waited_for_for_ever() -> None:
+    script = Script(settings=Settings(until_caught_up=True), saved=Saved(starts=[start_of()]))
+    script.send(m.Started())
+    error = source_error(ErrorKind.NOT_FOUND)
+    for _ in range(200):
+        if script.stopped is not None:
+            break
+        if script.new(m.ResolveStreams):
+            script.send(m.StreamsResolved([], {"orders": error}))
+        script.wait(1.0)
+    assert script.stopped is not None
+    assert script.stopped.exit_code == 1
+    assert "orders" in script.stopped.reason
+    assert script.stopped.remedy

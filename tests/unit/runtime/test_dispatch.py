@@ -40,7 +40,7 @@ def _dispatching(sink: MemorySink) -> Iterator[tuple[Dispatcher, Inbox]]:
     lease = state.acquire(this_process(), lease_seconds=15, now=clock.now().wall)
     outlets = {"bus": Outlet(sink, None, workers.pool("sink-bus", 1))}
     source: Any = None
-    ports = Ports("p", source, outlets, state, lease, MemoryDeadLetters(), clock, Metrics("p"))
+    ports = Ports("p", ("orders",), source, outlets, state, lease, MemoryDeadLetters(), clock, Metrics("p"))
     try:
         yield Dispatcher(ports, workers, inbox, readers=1), inbox
     finally:

@@ -29,9 +29,9 @@ class OneStream:
         self._clock = clock
         self._seconds = seconds
 
-    def streams(self) -> list[Stream]:
+    def stream(self, table: str) -> Stream:
         self._clock.advance(self._seconds)
-        return [stream_of("orders")] if self._seconds else []
+        return stream_of(table)
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
         raise AssertionError
@@ -71,7 +71,17 @@ def _loop(*, renewal: float, resolving: float = 0.0) -> Iterator[Loop]:
     lease = state.acquire(this_process(), lease_seconds=LEASE_SECONDS, now=clock.now().wall)
     outlets: dict[str, Any] = {}
     source = OneStream(clock, resolving)
-    ports = Ports("p", source, outlets, state, lease, MemoryDeadLetters(), clock, Metrics("p"))
+    ports = Ports(
+        "p",
+        ("orders",) if resolving else (),
+        source,
+        outlets,
+        state,
+        lease,
+        MemoryDeadLetters(),
+        clock,
+        Metrics("p"),
+    )
 
     def turned() -> None:
         clock.advance(0.1)

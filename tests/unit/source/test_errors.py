@@ -12,7 +12,7 @@ from cdc.aws import KINDS
 from cdc.errors import ErrorKind, SourceError
 from connectors.dynamodb_streams import session
 from tests.dynamodb_streams.canned_server import CannedServer, Reply, error, ok
-from tests.dynamodb_streams.sources import ARN, SHARD, opened
+from tests.dynamodb_streams.sources import ARN, SHARD, opened, streams_of
 
 CODES = {
     "ExpiredIteratorException": "iterator-expired",
@@ -60,7 +60,7 @@ def test_by_code(server: CannedServer, code: str) -> None:
 def test_every_operation_maps_its_codes(server: CannedServer) -> None:
     with opened(server.url) as source:
         calls: dict[str, Callable[[], object]] = {
-            "DescribeTable": source.streams,
+            "DescribeTable": lambda: source.stream("orders"),
             "DescribeStream": lambda: source.describe(ARN),
             "GetShardIterator": lambda: source.api.call(
                 "GetShardIterator", "shard", bytes, StreamArn=ARN, ShardId="s", ShardIteratorType="LATEST"
@@ -158,7 +158,7 @@ def test_nobody_listens() -> None:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         with opened(url) as source, pytest.raises(SourceError) as refusal:
-            source.streams()
+            streams_of(source)
     assert refusal.value.kind is ErrorKind.UNAVAILABLE
     assert url in refusal.value.message
     assert "table orders" in refusal.value.message

@@ -8,7 +8,7 @@ from cdc.errors import ErrorKind, SourceError
 from cdc.model import KeyAttribute, Stream
 from connectors.dynamodb_streams import CONNECTOR
 from tests.dynamodb_streams.canned_server import CannedServer, canned_server, error, ok
-from tests.dynamodb_streams.sources import ARN, config, context, opened
+from tests.dynamodb_streams.sources import ARN, config, context, opened, streams_of
 
 LABEL = "2026-11-21T02:03:04.567"
 CREATED_MS = 1795226584567
@@ -37,7 +37,7 @@ def table(**changed: Any) -> dict[str, Any]:
 def described(server: CannedServer, description: dict[str, Any]) -> Stream:
     server.replies["DescribeTable"] = [ok({"Table": description})]
     with opened(server.url) as source:
-        (stream,) = source.streams()
+        (stream,) = streams_of(source)
     return stream
 
 
@@ -70,7 +70,7 @@ def test_a_table_without_an_id_is_known_by_its_creation(
 def test_each_table_is_asked_for(server: CannedServer) -> None:
     server.replies["DescribeTable"] = [ok({"Table": TABLE})]
     with opened(server.url, "orders", "parcels") as source:
-        assert [stream.table for stream in source.streams()] == ["orders", "parcels"]
+        assert [stream.table for stream in streams_of(source)] == ["orders", "parcels"]
     assert server.asked("DescribeTable") == [{"TableName": "orders"}, {"TableName": "parcels"}]
 
 
@@ -114,7 +114,7 @@ def test_a_description_that_cannot_be_used(server: CannedServer, changed: dict[s
 def test_no_such_table(server: CannedServer) -> None:
     server.replies["DescribeTable"] = [error("ResourceNotFoundException")]
     with opened(server.url) as source, pytest.raises(SourceError, match="table orders") as refusal:
-        source.streams()
+        streams_of(source)
     assert refusal.value.kind is ErrorKind.NOT_FOUND
 
 
@@ -191,7 +191,7 @@ def test_streams_may_answer_elsewhere(server: CannedServer) -> None:
     with canned_server() as tables:
         tables.replies["DescribeTable"] = [ok({"Table": TABLE})]
         built = CONNECTOR.build(config(tables.url, streams_endpoint_url=server.url), context())
-        built.shards(built.streams()[0])
+        built.shards(built.stream("orders"))
         built.close()
         assert [operation for operation, _ in tables.calls] == ["DescribeTable"]
     assert [operation for operation, _ in server.calls] == ["DescribeStream"]
