@@ -146,12 +146,17 @@ class Simulation:
         if self.profile.new_sink_at > self.incarnation and not until_caught_up:
             names.pop()
         incarnation = self.incarnation
+
+        def later(seconds: float, action: Callable[[], None]) -> None:
+            if incarnation == self.incarnation:  # else the process died in the midst of what asks
+                self.later(seconds, action)
+
         self._sinks = {
             d.name: SimSink(
                 d,
                 temper if not self.calm else Temper(),
                 self.rng,
-                self.later,
+                later,
                 lambda: self.time,
                 lambda event: self.send(event, incarnation),
             )
