@@ -234,13 +234,16 @@ def positions_reset(
     sink: Annotated[str, typer.Option(help="The sink that goes on from there; the others are not touched.")],
     to: Annotated[To, typer.Option(help="The oldest record that there is, or only what comes from now on.")],
     shard: Annotated[str | None, typer.Option(help="Default: every shard that waits for a decision.")] = None,
+    table: Annotated[str | None, typer.Option(help="Tells shards of the same name apart.")] = None,
 ) -> None:
     """Decide where a sink goes on: after a gap, or to deliver again. The pipeline must not be running."""
     from cdc import config as configuration
     from cdc.runtime.clock import SystemClock
     from cdc.runtime.positions import reset
 
-    for done in reset(configuration.load(config), sink=sink, shard=shard, to=to.value, clock=SystemClock()):
+    for done in reset(
+        configuration.load(config), sink=sink, shard=shard, to=to.value, clock=SystemClock(), table=table
+    ):
         print(f"{done.sink} {done.shard.shard}: {done.to}; positions of {done.dropped} descendants dropped")
 
 

@@ -18,6 +18,9 @@ from schemas import avro, envelope
 from schemas.attribute_value import InvalidValueError, canonical_number, parse_item
 from schemas.envelope import EnvelopeName, WriteValue
 
+_YEAR_10000 = 253_402_300_800
+"""Epoch seconds."""
+
 _key_decoder = msgspec.json.Decoder(dict[str, dict[str, str]])
 
 
@@ -77,6 +80,8 @@ class DocumentEncoder:
         for change in batch.changes:
             images = change.dynamodb
             try:
+                if not 0 <= change.created < _YEAR_10000:
+                    raise InvalidValueError("its creation time lies outside the years 1970 to 9999")
                 key = write_key(images.keys)
                 old = _image(images.old_image) if has_before else None
                 new = _image(images.new_image, required=promised and change.event_name != "REMOVE")

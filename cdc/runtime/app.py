@@ -20,7 +20,7 @@ from cdc.observe.metrics import Metrics
 from cdc.ports import Clock, Lease, Saved, Source, StateStore
 from cdc.process import this_process
 from cdc.runtime import signals
-from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_of
+from cdc.runtime.assembly import dead_letters_of, outlets_of, remembered_registry, source_of, state_of
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
@@ -61,9 +61,10 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         outlets = outlets_of(config, workers, clock, metrics.api_call)
         _look_before_the_first_start(config, source)
         state, lease, saved = stack.enter_context(_owned(config, clock))
+        remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
-        around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved)
+        around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved, remember)
         stop = _run(config, until_caught_up, around)
     return Outcome(stop, left_behind)
 
@@ -79,6 +80,7 @@ class _Surroundings:
     state: StateStore
     lease: Lease
     saved: Saved
+    remember: Mapping[str, str]
 
 
 def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
@@ -100,7 +102,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
             config.pipeline, config.source.tables, around.source, outlets, around.state, around.lease, letters, clock, metrics
         )  # fmt: skip
         loop = Loop(
-            Engine(_settings(config, until_caught_up), list(outlets), around.saved, config.remembered()),
+            Engine(_settings(config, until_caught_up), list(outlets), around.saved, around.remember),
             Dispatcher(ports, workers, inbox, readers=config.source.readers),
             inbox,
             clock,

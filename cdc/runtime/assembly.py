@@ -1,7 +1,7 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from cdc.config import Config
@@ -101,6 +101,28 @@ def sink_context(
         workers.spawner(f"sink-{name}-io"),
         count_call,
     )
+
+
+_REGISTRY = "schema.registry.files"
+
+
+def remembered_registry(config: Config, saved: Mapping[str, str], *, create: bool) -> dict[str, str]:
+    """What the state remembers of the schema registry, where a sink needs one.
+
+    Raises:
+        ConfigError: it is another one than before: ids, and with them keys and their partitions, would change.
+    """
+    if all(config.envelope_of(sink) is None for sink in config.sinks):
+        return {}
+    path = config.schema_.registry.path
+    identity = FilesRegistry(path).identity(create=create and _REGISTRY not in saved)
+    if identity != saved.get(_REGISTRY, identity):
+        raise ConfigError(
+            f"{path}: not the schema registry with which this pipeline's positions were saved",
+            remedy="restore the folder: what was delivered cannot be read without its ids, and new ids would give the "
+            "same items other keys; or begin anew under another pipeline name",
+        )
+    return {_REGISTRY: identity}
 
 
 def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:

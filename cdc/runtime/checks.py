@@ -12,7 +12,14 @@ from cdc.connector import AnySinkConnector, SinkContext, SourceContext
 from cdc.core import policy
 from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.ports import Clock
-from cdc.runtime.assembly import dead_letters_of, packages_of, sink_context, source_of, state_of
+from cdc.runtime.assembly import (
+    dead_letters_of,
+    packages_of,
+    remembered_registry,
+    sink_context,
+    source_of,
+    state_of,
+)
 from cdc.runtime.workers import Workers
 
 Rules = Mapping[ErrorKind, policy.Rule]
@@ -104,6 +111,7 @@ def _state(config: Config) -> Sequence[str]:
     finally:
         state.close()
     config.check_remembered(saved.settings or {})
+    remembered_registry(config, saved.settings or {}, create=False)
     if owner is not None:
         seen.append(f"last owner: process {owner.pid} on {owner.host}")
     return [*seen, f"{len(saved.cursors)} positions saved"]

@@ -1,6 +1,6 @@
 """`cdc positions`: what is saved, and the operator's decisions about it. Decisions take the lease: never beside a run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -36,12 +36,14 @@ def load(config: Config) -> Saved:
         state.close()
 
 
-def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Clock) -> Sequence[ResetDone]:
+def reset(
+    config: Config, *, sink: str, shard: str | None, to: Target, clock: Clock, table: str | None = None
+) -> Sequence[ResetDone]:
     """Sets where a sink goes on, and records the decision about a gap there.
 
     `trim-horizon` is the oldest record that the stream still has: what the sink had of it comes again, and again for
     the descendants, in order. `latest` passes over everything before now. Without `shard` it is every shard of the sink
-    that waits for a decision.
+    that waits for a decision. `table` tells shards of one name apart, which emulators give.
 
     Raises:
         ConfigError: no such sink or shard, or nothing waits for a decision.
@@ -60,7 +62,8 @@ def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Cl
     with _owned(config, clock) as (state, lease):
         saved = state.load()
         listed = _listed(config, clock)
-        chosen = _chosen(saved, listed, sink, shard)
+        tables = {start.stream: start.table for start in saved.starts}
+        chosen = _chosen(saved, listed, sink, shard, table, tables)
         epoch = (saved.epochs or {}).get(sink, 0) + 1
         rows = {
             cursor.shard: replace(cursor, position=replace(cursor.position, epoch=epoch))
@@ -68,7 +71,6 @@ def reset(config: Config, *, sink: str, shard: str | None, to: Target, clock: Cl
             if cursor.sink == sink
         }
         gaps = {(gap.sink, gap.shard): gap for gap in saved.gaps}
-        tables = {start.stream: start.table for start in saved.starts}
         forgotten: list[ShardKey] = []
         done = []
         for key in chosen:
@@ -110,16 +112,32 @@ def _target(shard: Shard | None, to: Target, now: float) -> Position:
     return Position(Place.BEGINNING, not_before=now - _SLACK_SECONDS)
 
 
-def _chosen(saved: Saved, listed: dict[ShardKey, Shard], sink: str, shard: str | None) -> list[ShardKey]:
+def _chosen(
+    saved: Saved,
+    listed: dict[ShardKey, Shard],
+    sink: str,
+    shard: str | None,
+    table: str | None,
+    tables: Mapping[str, str],
+) -> list[ShardKey]:
     if shard is None:
-        waiting = [gap.shard for gap in saved.gaps if gap.sink == sink and not gap.decision]
+        waiting = [
+            gap.shard
+            for gap in saved.gaps
+            if gap.sink == sink and not gap.decision and table in (None, gap.table)
+        ]
         if not waiting:
             raise ConfigError(f"no shard of sink {sink} waits for a decision", remedy="name one with --shard")
         return waiting
     known = {*listed, *(cursor.shard for cursor in saved.cursors), *(gap.shard for gap in saved.gaps)}
-    named = sorted(key for key in known if key.shard == shard)
+    named = sorted(key for key in known if key.shard == shard and table in (None, tables.get(key.stream)))
     if not named:
         raise ConfigError(f"no shard {shard} is listed or saved", remedy="see `cdc positions show`")
+    if len(named) > 1:
+        streams = ", ".join(f"{tables.get(key.stream, '')} ({key.stream})" for key in named)
+        raise ConfigError(
+            f"a shard {shard} is in several streams: {streams}", remedy="say which with --table"
+        )
     return named
 
 

@@ -1,6 +1,6 @@
 """The registry `files`: a folder with one `{id}.avsc` per schema, and `index.json`, which says what they are.
 
-`index.json` is the truth: `{"version": 1, "subjects": {subject: [ids, oldest first]}}`. A schema's file is durable
+`index.json` is the truth: `{"version": 1, "registry": a random name, "subjects": {subject: [ids, oldest first]}}`. A schema's file is durable
 before the index names it, so a crash between the two leaves a file that nobody was told of; its id is passed over.
 """
 
@@ -9,6 +9,7 @@ import errno
 import fcntl
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _LOCK = ".lock"
 
 class _Index(msgspec.Struct, forbid_unknown_fields=True):
     version: int
+    registry: str
     subjects: dict[str, list[int]]
 
 
@@ -41,6 +43,19 @@ class FilesRegistry:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def identity(self, *, create: bool) -> str:
+        """The random name of this registry, which no other folder has but a copy of this one: ids mean something in
+        their own registry only. Empty if there is none yet and it is not to be made.
+
+        Raises:
+            RegistryError: as `register`.
+        """
+        with self._mapped_errors():
+            if not create:
+                return self._read_index().registry
+            with self._locked():
+                return self._read_index(create=True).registry
 
     def register(self, subject: str, schema: str) -> RegisteredSchema:
         """The same schema has the same id under every subject; white space does not make it another one.
@@ -100,7 +115,7 @@ class FilesRegistry:
         except FileNotFoundError:
             if schemas_exist:
                 raise self._damaged("is missing, although there are schemas") from None
-            index = _Index(FORMAT_VERSION, {})
+            index = _Index(FORMAT_VERSION, uuid.uuid4().hex if create else "", {})
             if create:
                 # From now on schemas without an index are damage, not a crash of the first registration.
                 self._write(_INDEX, _index_text(index))
@@ -176,6 +191,10 @@ def _identity(schema: str) -> str:
 
 def _index_text(index: _Index) -> str:
     return (
-        json.dumps({"version": index.version, "subjects": index.subjects}, indent=2, ensure_ascii=False)
+        json.dumps(
+            {"version": index.version, "registry": index.registry, "subjects": index.subjects},
+            indent=2,
+            ensure_ascii=False,
+        )
         + "\n"
     )

@@ -71,6 +71,8 @@ BROKEN: dict[str, dict[str, Any]] = {
     "the new image has an unknown type": record(2, NewImage={"pk": {"X": "secret"}}),
     "the promised new image is missing": record(2, "MODIFY", OldImage=KEYS),
     "the promised new image is empty": record(2, NewImage={}),
+    "made in no year": record(2, NewImage=KEYS, ApproximateCreationDateTime=1e300),
+    "made before time": record(2, NewImage=KEYS, ApproximateCreationDateTime=-1),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -228,11 +229,12 @@ def damage(folder: Path, name: str, content: bytes | None) -> None:
         ("index.json", None),
         ("index.json", b""),
         ("index.json", b'{"version": 1'),
-        ("index.json", b'{"version": "1", "subjects": {}}'),
-        ("index.json", b'{"version": 0, "subjects": {}}'),
-        ("index.json", b'{"version": 1, "subjects": {"a": ["1"]}}'),
-        ("index.json", b'{"version": 1, "subjects": {"a": [-1]}}'),
-        ("index.json", b'{"version": 1, "subjects": {"\xff": [1]}}'),
+        ("index.json", b'{"version": 1, "subjects": {}}'),
+        ("index.json", b'{"version": "1", "registry": "r", "subjects": {}}'),
+        ("index.json", b'{"version": 0, "registry": "r", "subjects": {}}'),
+        ("index.json", b'{"version": 1, "registry": "r", "subjects": {"a": ["1"]}}'),
+        ("index.json", b'{"version": 1, "registry": "r", "subjects": {"a": [-1]}}'),
+        ("index.json", b'{"version": 1, "registry": "r", "subjects": {"\xff": [1]}}'),
         ("1.avsc", None),
         ("1.avsc", b""),
         ("1.avsc", b"\xff"),
@@ -265,3 +267,18 @@ def test_what_is_no_json_is_not_registered(folder: Path) -> None:
     with pytest.raises(ValueError, match="Expecting"):
         FilesRegistry(folder).register("a", "record One")
     assert not folder.exists()
+
+
+def test_a_registry_has_a_name_of_its_own_which_a_copy_keeps(folder: Path, tmp_path: Path) -> None:
+    assert FilesRegistry(folder).identity(create=False) == ""
+    assert not folder.exists()
+    name = FilesRegistry(folder).identity(create=True)
+    assert name
+    write(folder)
+    assert FilesRegistry(folder).identity(create=False) == FilesRegistry(folder).identity(create=True) == name
+    other = tmp_path / "other"
+    write(other)
+    assert FilesRegistry(other).identity(create=False) not in ("", name)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert FilesRegistry(copy).identity(create=True) == name
