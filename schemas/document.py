@@ -80,8 +80,7 @@ class DocumentEncoder:
         for change in batch.changes:
             images = change.dynamodb
             try:
-                if not 0 <= change.created < _YEAR_10000:
-                    raise InvalidValueError("its creation time lies outside the years 1970 to 9999")
+                _check_time(change)
                 key = write_key(images.keys)
                 old = _image(images.old_image) if has_before else None
                 new = _image(images.new_image, required=promised and change.event_name != "REMOVE")
@@ -115,6 +114,11 @@ class DocumentEncoder:
             )
             self._schemas[table, key] = schemas
         return schemas
+
+
+def _check_time(change: Change) -> None:
+    if not 0 <= change.created < _YEAR_10000:
+        raise InvalidValueError("its creation time lies outside the years 1970 to 9999")
 
 
 def _image(text: msgspec.Raw, *, required: bool = False) -> bytes | None:
