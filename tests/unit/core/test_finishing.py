@@ -42,6 +42,37 @@ def test_caught_up_is_empty_pages_for_a_while_and_then_a_listing() -> None:
     assert len(after_) == len(listings) + 1
 
 
+def test_the_end_waits_for_the_answer_of_a_listing_that_was_asked_for_in_the_quiet() -> None:
+    script = Script(settings=UNTIL)
+    script.flow(shard(1))
+    script.new(m.ListShards)
+    for _ in range(100):
+        script.open_iterators()
+        for read in script.new(m.Read):
+            script.page(read)
+        script.save()
+        script.wait(0.2)
+    assert code(script) is None
+    script.listing(shard(1))
+    script.wait(0.5)
+    assert code(script) == 0
+
+
+def test_a_sink_behind_another_is_not_caught_up_however_empty_its_pages_are() -> None:
+    """Pages are empty in mid-shard too."""
+    saved = Saved(
+        cursors=[
+            SavedCursor("a", key(1), after("5"), "orders", False, START),
+            SavedCursor("b", key(1), after("30"), "orders", False, START),
+        ],
+        starts=[SavedStart(sink, STREAM.arn, "orders", "trim-horizon", START) for sink in ("a", "b")],
+    )
+    script = Script("a", "b", settings=UNTIL, saved=saved)
+    script.flow(shard(1))
+    quiet(script, 30.0, shard(1))
+    assert code(script) is None
+
+
 def test_a_record_begins_the_wait_again() -> None:
     script = Script(settings=UNTIL)
     script.flow(shard(1))
@@ -239,6 +270,7 @@ def test_sigterm_reads_no_more_flushes_saves_and_ends_with_0() -> None:
     script.wait(0.5)
     assert script.stopped == m.Stop(0, "stopped")
     assert not script.new(m.Read)
+    assert not script.new(m.OpenIterator)
 
 
 def test_what_is_accepted_after_the_signal_is_flushed_too() -> None:

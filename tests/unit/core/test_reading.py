@@ -30,6 +30,67 @@ def test_sinks_at_one_place_share_one_reader() -> None:
     assert places(script) == ["5"]
 
 
+def test_two_places_are_read_with_two_iterators_and_no_others() -> None:
+    script = saved_at(a=after("5"), b=after("1000"))
+    where = {opened.reader: int(opened.position.sequence) for opened in script.open_iterators()}
+    for _ in range(20):
+        for read in script.new(m.Read):
+            where[read.reader] += 1
+            script.page(read, change(where[read.reader]))
+        for write in script.new(m.Write):
+            script.durable(write)
+        script.wait(0.5)
+    assert sorted(where.values()) == [25, 1020]
+    assert not script.new(m.OpenIterator)
+
+
+def test_a_reader_that_is_needed_where_it_stands_is_not_taken_away() -> None:
+    saved = Saved(
+        cursors=[
+            SavedCursor("a", key(1), after("5"), "orders", False, START),
+            SavedCursor("b", key(1), after("30"), "orders", False, START),
+        ],
+        starts=[SavedStart(sink, STREAM.arn, "orders", "trim-horizon", START) for sink in ("a", "b")],
+    )
+    script = Script("a", "b", saved=saved)
+    script.start(shard(1), open_sinks=False)
+    script.send(m.SinkOpened("b"))
+    script.claim()
+    (head,) = script.open_iterators()
+    script.page(script.one(m.Read))
+    script.send(m.SinkOpened("a"))
+    script.claim()
+    (low,) = script.open_iterators()
+    assert low.position == after("5")
+    assert low.reader != head.reader
+
+
+def test_going_elsewhere_on_a_throttled_shard_is_no_way_around_waiting() -> None:
+    saved = Saved(
+        cursors=[
+            SavedCursor("a", key(1), after("5"), "orders", False, START),
+            SavedCursor("b", key(1), after("30"), "orders", False, START),
+            SavedCursor("a", key(2), after("5"), "orders", False, START),
+        ],
+        starts=[SavedStart(sink, STREAM.arn, "orders", "trim-horizon", START) for sink in ("a", "b")],
+    )
+    script = Script("a", "b", settings=Settings(readers_per_shard=1), saved=saved)
+    script.flow(shard(1), shard(2))
+    opened = {one.reader.shard: one for one in script.new(m.OpenIterator) if one.position == after("5")}
+    script.send(m.IteratorOpened(opened[key(2)].reader, "it"))
+    script.page(script.one(m.Read), change(6))
+    script.send(m.ReadFailed(opened[key(1)].reader, source_error(ErrorKind.THROTTLED)))
+    script.new(m.OpenIterator)
+    for write in script.new(m.Write):
+        script.fail(write)  # a is down: shard 1 is read for b alone
+    script.engine.world.touch(key(1))
+    script.wait(0.2)
+    script.send(m.Tick())
+    assert not [one for one in script.new(m.OpenIterator) if one.reader.shard == key(1)]
+    script.wait(1.0)
+    assert [one.position for one in script.new(m.OpenIterator) if one.reader.shard == key(1)] == [after("30")]
+
+
 def test_three_places_are_two_readers_the_farthest_and_the_hindmost() -> None:
     script = saved_at(a=after("5"), b=after("30"), c=after("9"))
     assert set(places(script)) == {"30", "5"}
