@@ -38,7 +38,8 @@ def undelivered(kills: list[Kill], topic: Deliveries) -> list[dict[str, int]]:
     """
     versions = sorted({change.version for changes in topic.values() for change in changes})
     return [
-        {sink: kill.written - bisect_right(versions, kill.newest[sink]) for sink in SINKS} for kill in kills
+        {sink: max(0, kill.written - bisect_right(versions, kill.newest[sink])) for sink in SINKS}
+        for kill in kills
     ]
 
 
