@@ -204,7 +204,7 @@ class Pipeline:
             self.kill()
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self._admin + path, timeout=5) as answer:  # noqa: S310 - to itself
+        with urllib.request.urlopen(self._admin + path, timeout=15) as answer:  # noqa: S310 - to itself
             body: bytes = answer.read()
         return body
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.pipeline.conftest import Proof
 from tests.integration.pipeline.process import lag_of, sink_of
+from tests.integration.pipeline.proof import Proof
 from tests.integration.pipeline.relay import Relay
 from tests.integration.pipeline.scene import BUS, LAKE, REPLICA, SINKS, Scene, redelivered
 from tests.services.dynamodb_local import DynamoDBLocal
@@ -100,7 +100,7 @@ def test_one_sink_down_is_its_own_trouble(
         assert max(lags, key=lambda sink: lags[sink]) == broken
 
         recover()
-        seconds = pipeline.wait(lambda: delivered()[broken] == workload.written, f"{broken} has caught up")
+        seconds = pipeline.wait(lambda: delivered()[broken] >= workload.written, f"{broken} has caught up")
         report = pipeline.status()
         assert [sink_of(report, sink)["state"] for sink in SINKS] == ["up"] * 3
         changes = {sink: pipeline.metric("cdc_changes_total", sink=sink) for sink in others}

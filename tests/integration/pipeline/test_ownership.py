@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.pipeline.conftest import Proof
 from tests.integration.pipeline.process import Pipeline
+from tests.integration.pipeline.proof import Proof
 from tests.integration.pipeline.workload import REGION, client_of, create_table
 
 pytestmark = pytest.mark.integration

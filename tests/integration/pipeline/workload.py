@@ -6,7 +6,7 @@ alone; how the threads interleave does not.
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Self
 
@@ -227,7 +227,7 @@ class Workload:
             thread.start()
         return self
 
-    def wait(self, written: int, *, seconds: float = 60.0) -> None:
+    def wait(self, written: int, *, seconds: float = 150.0) -> None:
         """Returns once so many changes are written. Raises TimeoutError, or what ended a thread."""
         deadline = time.monotonic() + seconds
         while self.written < written and self.writing:
@@ -235,7 +235,7 @@ class Workload:
                 raise TimeoutError(f"{self.written} of {written} changes were written in {seconds:.0f} s")
             time.sleep(0.005)
 
-    def finish(self, *, seconds: float = 120.0) -> Journal:
+    def finish(self, *, seconds: float = 200.0) -> Journal:
         """Lets everything be written. Raises as `wait`."""
         self.hurry()
         self.wait(self.changes + 1, seconds=seconds)
@@ -268,11 +268,3 @@ class Workload:
                 hand.write()
         except BaseException as error:  # noqa: BLE001 - raised by whoever asks for `written`
             self._errors.append(error)
-
-
-def write_all(
-    endpoint: str, table: str, *, seed: int, changes: int, key_count: int
-) -> Mapping[Key, Sequence[Written]]:
-    """Writes it all, now."""
-    with Workload(endpoint, table, seed=seed, changes=changes, key_count=key_count).start() as workload:
-        return workload.finish()

@@ -1,4 +1,7 @@
-"""Ends the run with what these tests proved, also where they pass."""
+"""Ends every test run with what was proved on running pipelines, also where the tests pass.
+
+A plugin, since a `conftest.py` in here would not be heard where tests run in several processes.
+"""
 
 import os
 from collections.abc import Callable
