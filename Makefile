@@ -22,11 +22,11 @@ FIND_PYTHON := for candidate in $(PYTHON) python3 python3.13 python3.12 python3.
 	echo 'or name it: make PYTHON=/path/to/python3' >&2; exit 1
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## .venv with everything to develop, test and check
 
-demo: $(VENV)/.run ## see it work: a table, a stream and all sinks, in one process (DEMO_ARGS="--keep")
+demo: $(VENV)/.run ## see it work: a table, its stream, Kafka, a lake and a replica, all on this machine (DEMO_ARGS="--keep")
 	$(BIN)/cdc demo $(DEMO_ARGS)
 
 test: ## the tests, tier after tier (PYTEST_ARGS="-x"; CDC_REQUIRE_SERVICES=1: tier 3 or failure)
@@ -35,17 +35,17 @@ test: ## the tests, tier after tier (PYTEST_ARGS="-x"; CDC_REQUIRE_SERVICES=1: t
 	@$(MAKE) --no-print-directory tier3
 	@echo '== all tiers done'
 
-tier1: $(VENV)/.dev
+tier1: $(VENV)/.dev ## unit, property, typing and contract tests
 	@echo '== tier 1: unit, property, typing and contract tests; fakes and embedded parts'
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/unit tests/property tests/typing tests/contract
 
-tier2: $(VENV)/.dev
+tier2: $(VENV)/.dev ## deterministic simulation
 	@echo '== tier 2: deterministic simulation'
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim
 
 # Services that are already there (make services) stay; those started here are stopped, whatever happens. The start
 # says what it cannot start, and fails for it with CDC_REQUIRE_SERVICES=1; the tests find the rest by .services/env.
-tier3: $(VENV)/.dev
+tier3: $(VENV)/.dev ## real services, end to end
 	@echo '== tier 3: real services, end to end'
 	@set -eu; ours=; \
 	stop() { if [ -n "$$ours" ]; then ours=; $(BIN)/python -m tests.services stop; fi; }; \

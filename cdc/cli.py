@@ -29,7 +29,7 @@ schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_
 dead_letters_app = typer.Typer(help="Dead letters.", no_args_is_help=True)
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
-app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(dead_letters_app, name="dead-letters", hidden=True)  # all of it is of a later version
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,7 +104,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _not_in_this_version(what: str) -> NoReturn:
-    _fail(2, f"{what}: not in this version", f"this is {importlib.metadata.version('dynamodb-cdc')}")
+    _fail(2, f"{what}: not in this version, which is {importlib.metadata.version('dynamodb-cdc')}")
 
 
 def _print_json(value: object) -> None:
@@ -262,7 +262,7 @@ def demo(
     plain: Annotated[bool, typer.Option(help="Plain lines instead of a live screen.")] = False,
     events: Annotated[int, typer.Option(min=300, help="How many changes to make.")] = 3000,
 ) -> None:
-    """See it work, and see the proof: nothing but Python is needed."""
+    """See it work, and see the proof. Needs the extra `demo`, and nothing else."""
     try:
         from cdc.demo import run as run_demo
     except ModuleNotFoundError as error:

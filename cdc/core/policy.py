@@ -38,7 +38,7 @@ SOURCE: dict[ErrorKind, Rule] = {
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the endpoint and at the network between"),
     ErrorKind.MALFORMED: Rule(Action.RETRY, _UNDERSTANDS),
     ErrorKind.ACCESS_DENIED: Rule(
-        Action.RETRY, "renew the credentials, or allow the streams' actions on this table"
+        Action.RETRY, "give or renew the credentials, or allow the streams' actions on this table"
     ),
     ErrorKind.ITERATOR_EXPIRED: Rule(Action.REOPEN, ""),
     ErrorKind.TRIMMED: Rule(
@@ -54,7 +54,9 @@ SOURCE: dict[ErrorKind, Rule] = {
 SINK: dict[ErrorKind, Rule] = {
     ErrorKind.THROTTLED: Rule(Action.RETRY, "give the destination more capacity"),
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the destination and at the network between"),
-    ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow this sink's actions"),
+    ErrorKind.ACCESS_DENIED: Rule(
+        Action.RETRY, "give or renew the credentials, or allow this sink's actions"
+    ),
     ErrorKind.NOT_FOUND: Rule(Action.RETRY, "create what is missing, or mend its name in the configuration"),
     ErrorKind.MALFORMED: Rule(Action.RETRY, "look whether the endpoint is what the configuration says it is"),
     ErrorKind.REJECTED: Rule(

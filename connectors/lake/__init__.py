@@ -34,7 +34,7 @@ _LATER_CODECS = ("snappy", "zstandard", "bzip2", "xz")
 
 
 class LakeConfig(SinkConfig):
-    """`type: lake`."""
+    """Avro files in Hive partitions by hour, on a file system."""
 
     type: Literal["lake"]
     url: str

@@ -34,6 +34,7 @@ class TombstonesConfig(ConfigModel):
     create: bool = True
     """Whether `open` creates the table (on demand, with TTL) where it is missing."""
     table: str = "_cdc_{pipeline}_tombstones"
+    """Its name. `{pipeline}` is the pipeline's."""
 
     @field_validator("table")
     @classmethod
@@ -42,14 +43,15 @@ class TombstonesConfig(ConfigModel):
 
 
 class ReplicaConfig(AwsAccess, SinkConfig):
-    """`type: replica`."""
+    """The items, kept the same in another table."""
 
     type: Literal["replica"]
     table: str = "{table}"
     """Name of the replica, which has to exist with the source's key schema. `{table}` is the source table's name."""
     guard: Literal["versioned"] = "versioned"
-    """`versioned`: each item carries the version of its last change, and nothing older overwrites it."""
-    """Each item of the replica carries `_cdc_version`. A source item that has an attribute of that name itself (the
+    """`versioned`: each item carries the version of its last change, and nothing older overwrites it.
+
+    Each item of the replica carries `_cdc_version`. A source item that has an attribute of that name itself (the
     source is a replica of another table) is refused: it becomes a dead letter."""
     tombstones: TombstonesConfig = TombstonesConfig()
     tombstone_days: Annotated[int, Field(ge=2, le=3650)] = 7
