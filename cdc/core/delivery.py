@@ -168,7 +168,9 @@ class Delivery:
         lane.evidence.records()
         rule = policy.rule(policy.SINK, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
-            world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            world.stop(
+                policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy
+            )
             return
         lane.move(LaneEvent.HANDED_BACK)
         if rule.action is policy.Action.HALT_SHARD:

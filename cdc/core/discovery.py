@@ -100,8 +100,9 @@ class Discovery:
             self._world.stop(2, errors[0].message, policy.rule(policy.SOURCE, errors[0]).remedy)
             return True
         if wrong and not event.streams:
-            code = 2 if wrong[0].kind is ErrorKind.CONFIGURATION else 1
-            self._world.stop(code, wrong[0].message, policy.rule(policy.SOURCE, wrong[0]).remedy)
+            self._world.stop(
+                policy.exit_code(wrong[0]), wrong[0].message, policy.rule(policy.SOURCE, wrong[0]).remedy
+            )
             return True
         return False
 

@@ -52,7 +52,9 @@ class Opening:
         if rule.action is policy.Action.RETRY:
             self.lose(sink, event.error, rule.remedy)
         else:
-            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            self._world.stop(
+                policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy
+            )
 
     def claim(self, sink: SinkEntry, lanes: Iterable[Lane]) -> None:
         """Claims those lanes of the sink that may begin and have nothing on their way."""
@@ -128,7 +130,9 @@ class Opening:
         sink = self._world.sinks[event.sink]
         rule = policy.rule(policy.SINK, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
-            self._world.stop(1, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            self._world.stop(
+                policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy
+            )
         elif sink.is_open:
             self.lose(sink, event.error, rule.remedy)
 

@@ -88,6 +88,11 @@ def rule(table: dict[ErrorKind, Rule], error: CdcError) -> Rule:
     return Rule(found.action, error.remedy) if error.remedy else found
 
 
+def exit_code(error: CdcError) -> int:
+    """Of a process that this error ends: 2 if only another configuration helps, so that nobody restarts on it."""
+    return 2 if error.kind is ErrorKind.CONFIGURATION else 1
+
+
 def backoff(failures: int, *, base: float = 0.5, most: float = 30.0, salt: str = "") -> float:
     """Seconds until the next try after so many failures in a row (1, 2, ...): doubling, up to `most`.
 

@@ -87,6 +87,10 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
     inbox, outlets = around.inbox, around.outlets
     metrics.saved_gaps(around.saved.gaps)
+    for table in config.source.tables:
+        for name in outlets:
+            # There from the start: an alarm on the increase would miss the first one of a series that begins with it.
+            metrics.dead_letters(table, name, 0)
     with ExitStack() as stack:
         letters = dead_letters_of(config)
         letters.open()

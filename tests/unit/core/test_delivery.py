@@ -272,6 +272,14 @@ def test_a_fenced_process_ends() -> None:
     assert script.stopped.remedy
 
 
+def test_a_sink_that_only_another_configuration_helps_ends_it_with_2() -> None:
+    script = Script()
+    script.flow(shard(1))
+    script.fail(give(script, 1), ErrorKind.CONFIGURATION)
+    assert script.stopped is not None
+    assert script.stopped.exit_code == 2
+
+
 def test_a_child_waits_until_the_parents_end_is_durable() -> None:
     """Scenario 2."""
     script = Script("a", "b")
