@@ -5,8 +5,8 @@
         def read_back(self, base: Path) -> Content: ...
 
 `SinkCases` hold for all sinks. The others are for what not all have: `ContentCases` for a destination that can be read,
-`OutageCases` for one that can be down, `PositionCases` for sinks whose `claim` answers with positions, `FencingCases`
-for those that shut out the writer before as well.
+`OutageCases` for one that can be down. In `cdc.testing.position_contract`: `PositionCases` for sinks whose `claim` answers
+with positions, `FencingCases` for those that shut out the writer before as well.
 
 pytest finds the cases by the subclass's name (`Test...`); each asks for `tmp_path` alone. What a subclass has to set up
 (a server) is its own fixtures' business. `pytest.register_assert_rewrite("cdc.testing")` in a `conftest.py` has failures
@@ -265,45 +265,6 @@ class ContentCases(SinkCases):
                 batches += (more := history(shard))
                 run.deliver(more)
         self.holds(tmp_path, batches)
-
-
-class PositionCases(SinkCases):
-    """Cases for a sink that keeps positions."""
-
-    def test_claim_answers_with_the_last_durable_position(self, tmp_path: Path) -> None:
-        table = Table()
-        written, ended, unknown = table.shard(0), table.shard(1), table.shard(2)
-        ended.put("b")
-        with self.run(tmp_path, written, ended) as run:
-            run.deliver([*history(written), ended.batch(end=True)])
-        with self.run(tmp_path, written, ended, unknown) as run:
-            assert run.claimed == {written.key: written.position, ended.key: ended.position}
-
-    def test_an_empty_batch_carries_its_position(self, tmp_path: Path) -> None:
-        shard = Table().shard()
-        shard.put("a")
-        with self.run(tmp_path, shard) as run:
-            run.deliver([shard.batch(), shard.batch(end=True)])
-        with self.run(tmp_path, shard) as run:
-            assert run.claimed == {shard.key: shard.position}
-
-
-class FencingCases(PositionCases):
-    """Cases for a sink whose `claim` shuts out whoever wrote the shard before."""
-
-    def test_another_claim_fences_the_first_writer(self, tmp_path: Path) -> None:
-        shard = Table().shard()
-        first, late = history(shard, batches=2)
-        with self.run(tmp_path, shard) as zombie:
-            zombie.deliver([first])
-            with self.run(tmp_path, shard) as run:
-                assert run.claimed == {shard.key: first.end}
-                receipt = zombie.write(late)
-                zombie.sink.flush(deadline=self.patience).exception(self.patience)
-                assert zombie.failure(receipt).kind is ErrorKind.FENCED
-                run.deliver([late])
-        with self.run(tmp_path, shard) as run:
-            assert run.claimed == {shard.key: late.end}
 
 
 class OutageCases(ContentCases):

@@ -7,7 +7,8 @@ from cdc.ports import Sink
 from cdc.testing.content import Content
 from cdc.testing.fakes import MemoryDestination, MemorySink
 from cdc.testing.faults import Faults
-from cdc.testing.sink_contract import FencingCases, OutageCases
+from cdc.testing.position_contract import FencingCases
+from cdc.testing.sink_contract import OutageCases
 
 
 class MemoryCases(OutageCases):

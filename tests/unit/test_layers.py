@@ -81,3 +81,8 @@ def test_a_registry_may_go_out(tree: Path) -> None:
     plant(tree, {"schemas/registry/planted.py": "import boto3\nimport threading\n"})
     result = lint(tree)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_make_check_asks_for_the_layers() -> None:
+    asked = subprocess.run(["make", "-n", "check"], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "lint-imports" in asked.stdout

@@ -15,7 +15,8 @@ from cdc.testing import sink_run
 from cdc.testing.content import Content
 from cdc.testing.fakes import Faults, MemoryDestination, MemorySink
 from cdc.testing.faults import Hold
-from cdc.testing.sink_contract import FencingCases, OutageCases
+from cdc.testing.position_contract import FencingCases
+from cdc.testing.sink_contract import OutageCases
 
 
 class LosesTheLast(MemorySink):
