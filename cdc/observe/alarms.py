@@ -10,6 +10,7 @@ HEADROOM_ERROR_SECONDS = 4 * 3600.0
 HEADROOM_WARNING_SECONDS = 12 * 3600.0
 """Half of the retention time is gone."""
 
+_SOURCE = "mend what the reason names (the table, its stream, permissions, the endpoint); it is tried again until then"
 _CATCH_UP = "find out what slows this sink down: its changes expire 24 hours after they were made"
 
 
@@ -90,7 +91,7 @@ def _source(source: SourceReport, *, running: bool) -> Iterator[AlarmReport]:
         )
         return
     if source.error:
-        yield AlarmReport(severity="error", about="source", message=source.error, remedy="")
+        yield AlarmReport(severity="error", about="source", message=source.error, remedy=_SOURCE)
     for table in source.missing:
         yield AlarmReport(
             severity="warning",
