@@ -121,6 +121,20 @@ CountCall = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """One `Allow` statement of an IAM policy: what a run calls, and why."""
+
+    sid: str
+    """Letters and digits (IAM user guide, JSON policy elements: Sid)."""
+    actions: tuple[str, ...]
+    """`dynamodb:GetRecords`: the permission, which is not always the name of the API call."""
+    resources: tuple[str, ...]
+    """ARNs; `*` where the configuration does not say (account, region)."""
+    why: str
+    """What does not work without it, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
 class SinkContext:
     """What a sink gets of its surroundings."""
 
@@ -147,6 +161,11 @@ S = TypeVar("S", bound=SinkConfig)
 R = TypeVar("R", bound=SourceConfig)
 
 
+def no_permissions(config: ConfigModel, context: SinkContext | SourceContext) -> Sequence[Statement]:
+    """Of a connector that calls nothing at AWS."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class SinkConnector(Generic[S]):
     config: type[S]
@@ -160,6 +179,8 @@ class SinkConnector(Generic[S]):
     """The default envelope; None: takes the changes as they are, without Avro."""
     needs_new_image: bool = False
     """Useless on a stream without new images (KEYS_ONLY, OLD_IMAGE): refused."""
+    permissions: Callable[[S, SinkContext], Sequence[Statement]] = no_permissions
+    """What a run asks of AWS for this sink; it makes no call. Empty for what is not at AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +188,7 @@ class SourceConnector(Generic[R]):
     config: type[R]
     build: Callable[[R, SourceContext], Source]
     probe: Callable[[R, SourceContext], Sequence[str]]
+    permissions: Callable[[R, SourceContext], Sequence[Statement]] = no_permissions
 
 
 AnySinkConnector = SinkConnector[Any]
