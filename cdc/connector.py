@@ -161,7 +161,7 @@ S = TypeVar("S", bound=SinkConfig)
 R = TypeVar("R", bound=SourceConfig)
 
 
-def no_permissions(config: ConfigModel, context: SinkContext | SourceContext) -> Sequence[Statement]:
+def no_permissions(_config: ConfigModel, _context: SinkContext | SourceContext) -> Sequence[Statement]:
     """Of a connector that calls nothing at AWS."""
     return ()
 
