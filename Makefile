@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 tier2 tier3 check services services-stop lock clean python
+.PHONY: help setup demo test tier1 tier2 tier3 check image-trial services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,9 @@ check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) --quiet tests/deploy
+
+image-trial: $(VENV)/.dev ## the steps of deploy/Dockerfile in a clean Debian, and the service run out of it (root, debootstrap)
+	$(BIN)/python -m tests.deploy.image_trial
 
 services: $(VENV)/.dev ## start the real services for tier 3; their addresses are in .services/env
 	$(BIN)/python -m tests.services start
