@@ -14,13 +14,14 @@ from cdc.core.messages import (
     LettersWritten,
     Write,
     WriteFailed,
+    WriteLetters,
 )
 from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
 from cdc.errors import CdcError
-from cdc.model import Batch, Place, ShardKey, end_of_shard
+from cdc.model import Batch, Place, ShardKey, after, end_of_shard
 
 _EVIDENCE_SHARE = 144
 """So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
@@ -119,10 +120,20 @@ class Delivery:
         if letters is None or lane is None:
             return
         if lane.isolation.letter == event.id:
-            lane.isolation.written(letters.rejects[0].sequence)
-            self._world.touch(event.shard)
+            self._pass_over(lane, letters)
         elif given is not None:
             self._finish(lane, given, rejects=len(letters.rejects))
+
+    def _pass_over(self, lane: Lane, letters: WriteLetters) -> None:
+        """The change that a sink refused is a dead letter: the sink is given what is left of its batch, the place."""
+        sequence, isolation = letters.rejects[0].sequence, lane.isolation
+        isolation.written(sequence)
+        self._world.touch(lane.shard)
+        # If the lane has to wait, or begins elsewhere by now, the same comes of the page that is read there.
+        there = isolation.start is not None and isolation.start.order == lane.place.order
+        if there and self._world.ready(lane) and not self._world.stopping:
+            now = self._world.now.wall
+            self._give(lane, Batch(letters.stream, lane.shard, lane.place, after(sequence), (), now))
 
     def letters_failed(self, event: LettersFailed) -> None:
         self._letters.failed(event)
@@ -179,7 +190,7 @@ class Delivery:
             (change,) = given.alone.changes
             reject = given.alone.reject(change, error.kind, error.message)
             if self._letters.write(sink, given.id, entry.stream, lane.shard, [reject]):
-                lane.isolation.letter = given.id
+                lane.isolation.blame(given.alone, given.id)
         elif not lane.tracker.clear:
             # What was given before it has to be durable first: parts are given one at a time.
             self._opening.flush(sink)
@@ -199,6 +210,8 @@ class Delivery:
             sink.redelivered += given.changes
         else:
             sink.delivered += given.changes - rejects
+            if given.changes:
+                lane.isolation.taken()
         moved = lane.tracker.finish(given)
         if not given.failed and given.opening == sink.openings:
             sink.move(SinkEvent.PROVED)
