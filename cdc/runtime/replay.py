@@ -281,6 +281,8 @@ class _Sender:
             keys = msgspec.json.decode(change.dynamodb.keys or b"{}", type=dict[str, msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError):
             return "its record cannot be read"
+        if change.sequence != letter.sequence:
+            return "its record is that of another change"
         names = {attribute.name for attribute in self._streams[letter.table].key}
         if keys and keys.keys() != names:
             return f"the table {letter.table} has another key than it had then"
