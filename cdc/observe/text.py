@@ -24,7 +24,7 @@ class Finding(Protocol):
     def problem(self) -> str: ...
 
 
-def _console() -> Console:
+def plain_console() -> Console:
     """Where a program may read the lines, nothing is cut to fit a screen."""
     console = Console()
     return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
@@ -36,7 +36,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         mark = "[red]problem[/]" if finding.problem else "[green]ok[/]"
         table.add_row(finding.place, mark, escape(finding.problem or "\n".join(finding.seen)))
-    _console().print(table)
+    plain_console().print(table)
 
 
 def place_text(position: Position) -> str:
@@ -68,7 +68,7 @@ def print_positions(saved: Saved) -> None:
             place_text(cursor.position),
             time_text(cursor.saved_at),
         )
-    console = _console()
+    console = plain_console()
     console.print(table)
     for gap in saved.gaps:
         decision = gap.decision or "waits for a decision: cdc positions reset"

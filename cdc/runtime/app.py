@@ -60,7 +60,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.callback(source.close)
         outlets = outlets_of(config, workers, clock, metrics.api_call)
         _look_before_the_first_start(config, source)
-        state, lease, saved = stack.enter_context(_owned(config, clock))
+        state, lease, saved = stack.enter_context(owned(config, clock))
         remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
@@ -131,6 +131,7 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
         until_caught_up=until_caught_up,
         idle_poll_seconds=config.source.idle_poll_seconds,
         checkpoint_seconds=config.state.checkpoint_seconds,
+        max_dead_letters_per_minute=config.dead_letters.max_dead_letters_per_minute,
     )
 
 
@@ -155,7 +156,7 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
 
 
 @contextmanager
-def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Saved]]:
+def owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Saved]]:
     state = state_of(config)
     state.open()
     try:

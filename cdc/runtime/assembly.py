@@ -1,7 +1,7 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from cdc.config import Config
@@ -125,12 +125,21 @@ def remembered_registry(config: Config, saved: Mapping[str, str], *, create: boo
     return {_REGISTRY: identity}
 
 
-def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:
-    """Every sink with its thread and its encoder; sinks that want the same bytes share one encoder."""
+def outlets_of(
+    config: Config,
+    workers: Workers,
+    clock: Clock,
+    count_call: CountCall,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Outlet]:
+    """Every sink, or `only` these, with its thread and its encoder; sinks that want the same bytes share one encoder."""
     encoders: dict[EnvelopeName, Encoder] = {}
     registry = FilesRegistry(config.schema_.registry.path)
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
+        if only is not None and sink.name not in only:
+            continue
         envelope = config.envelope_of(sink)
         if envelope is not None and envelope not in encoders:
             release = importlib.metadata.version("dynamodb-cdc")

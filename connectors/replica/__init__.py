@@ -105,10 +105,16 @@ def _probe(config: ReplicaConfig, context: SinkContext) -> Sequence[str]:
     return probe(config, context)
 
 
+def _guarded_seconds(config: ReplicaConfig) -> float:
+    """As long as the delete that came after a put is remembered."""
+    return config.tombstone_days * 24 * 3600.0
+
+
 CONNECTOR = SinkConnector(
     config=ReplicaConfig,
     build=_build,
     probe=_probe,
     envelope=None,
     needs_new_image=True,
+    guarded_seconds=_guarded_seconds,
 )

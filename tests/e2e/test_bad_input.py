@@ -387,9 +387,6 @@ COMMANDS = [
     ("positions", "export", FILE),
     ("positions", "import", FILE),
     ("schema", "infer", FILE),
-    ("dead-letters", "list", FILE),
-    ("dead-letters", "show", FILE),
-    ("dead-letters", "replay", FILE, "--force"),
 ]
 
 
