@@ -2,9 +2,11 @@
 
 import http.client
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -26,6 +28,8 @@ class Recorder:
         self.calls: list[Call] = []
         self.unknown: list[str] = []
         self.answer: Answer = lambda _: None
+        self.ahead_seconds: float | None = None
+        """Of `Date` in all answers; None: as the service says."""
         recorder = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -77,10 +81,12 @@ class Recorder:
         )
         handler.send_response_only(status)
         for name, value in told:
-            if name.lower() not in _HOP_BY_HOP:
+            if name.lower() not in _HOP_BY_HOP | {"date"}:
                 handler.send_header(name, value)
-        if "date" not in {name.lower() for name, _ in told}:
-            handler.send_header("Date", handler.date_time_string())
+        date = next((value for name, value in told if name.lower() == "date"), handler.date_time_string())
+        if self.ahead_seconds is not None:
+            date = formatdate(time.time() + self.ahead_seconds, usegmt=True)
+        handler.send_header("Date", date)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         if handler.command != "HEAD":
