@@ -149,35 +149,24 @@ def run(
 @app.command()
 @_reports_errors
 def check(config: ConfigPath, as_json: Json = False) -> None:
-    """Look whether a run would work, with read-only calls. Changes nothing."""
+    """Look whether a run would work, with read-only calls: parts, permissions, estimates. Changes nothing."""
     from cdc import config as configuration
+    from cdc.observe.check import to_dict
     from cdc.observe.log import configure
-    from cdc.observe.text import print_findings
+    from cdc.observe.text import print_check
     from cdc.runtime.checks import check as check_pipeline
     from cdc.runtime.clock import SystemClock
 
     configure("warning", "auto")
-    findings = check_pipeline(configuration.load(config), SystemClock())
+    report = check_pipeline(configuration.load(config), SystemClock())
     if as_json:
-        _print_json(
-            [
-                {
-                    "place": f.place,
-                    "ok": not f.problem,
-                    "seen": list(f.seen),
-                    "problem": f.problem,
-                    "remedy": f.remedy,
-                }
-                for f in findings
-            ]
-        )
+        _print_json(to_dict(report))
     else:
-        print_findings(findings)
-    problems = [finding for finding in findings if finding.problem]
-    if problems:
-        for problem in problems:
-            remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
-            sys.stderr.write(f"cdc: {problem.place}: {problem.problem}{remedy}\n")
+        print_check(report)
+    for part, problem in report.problems():
+        remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
+        sys.stderr.write(f"cdc: {part}: {problem.text}{remedy}\n")
+    if not report.ok:
         raise typer.Exit(2)
 
 

@@ -29,14 +29,7 @@ class CheckedSource:
 
     def stream(self, table: str) -> Stream:
         stream = self._source.stream(table)
-        if self._need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
-            raise SourceError(
-                ErrorKind.CONFIGURATION,
-                f"table {table}: its stream has the view type {stream.view_type}, and without new images "
-                f"there is nothing to give to: {', '.join(self._need_new_image)}",
-                remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
-                "one: a view type cannot be changed), or remove the sink",
-            )
+        refuse_without_images(stream, self._need_new_image)
         return stream
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
@@ -50,6 +43,33 @@ class CheckedSource:
 
     def close(self) -> None:
         self._source.close()
+
+
+def refuse_without_images(stream: Stream, need_new_image: Sequence[str]) -> None:
+    """
+    Args:
+        stream: of any view type.
+        need_new_image: names of sinks (`sinks_that_need_new_images`).
+
+    Raises:
+        SourceError: `CONFIGURATION`.
+    """
+    if need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+        raise SourceError(
+            ErrorKind.CONFIGURATION,
+            f"table {stream.table}: its stream has the view type {stream.view_type}, and without new images "
+            f"there is nothing to give to: {', '.join(need_new_image)}",
+            remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
+            "one: a view type cannot be changed), or remove the sink",
+        )
+
+
+def sinks_that_need_new_images(config: Config) -> Sequence[str]:
+    return [
+        sink.name
+        for sink, its in config.sinks_with_connectors()
+        if its.needs_new_image or config.envelope_of(sink) == "flat"
+    ]
 
 
 @contextmanager
@@ -73,13 +93,8 @@ def packages_of(place: str) -> Iterator[None]:
 def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSource:
     settings, connector = config.source_with_connector()
     context = SourceContext(config.pipeline, clock, settings.readers, count_call)
-    need_new_image = [
-        sink.name
-        for sink, its in config.sinks_with_connectors()
-        if its.needs_new_image or config.envelope_of(sink) == "flat"
-    ]
     with packages_of("the source"):
-        return CheckedSource(connector.build(settings, context), need_new_image)
+        return CheckedSource(connector.build(settings, context), sinks_that_need_new_images(config))
 
 
 def state_of(config: Config, *, read_only: bool = False) -> StateStore:
