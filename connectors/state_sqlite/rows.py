@@ -85,6 +85,9 @@ def read(db: sqlite3.Connection, pipeline: str) -> Saved:
 
 def write(db: sqlite3.Connection, pipeline: str, change: StateChange) -> None:
     """Call it inside of one transaction."""
+    if change.replace_all:
+        for table in ("cursors", "starts", "gaps", "settings", "epochs"):
+            db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))  # noqa: S608 - names from the line above
     db.executemany(
         "DELETE FROM cursors WHERE pipeline = ? AND sink = ? AND stream = ? AND shard = ?",
         ((pipeline, sink, *shard) for sink, shard in change.forget),
