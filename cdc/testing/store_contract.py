@@ -267,14 +267,13 @@ class StoreCases:
 
     def test_an_epoch_that_was_given_elsewhere_is_not_given_again(self, tmp_path: Path) -> None:
         """Of a store that was restored from a copy, or made anew: `above` is what is known of its former life."""
+        given = 41
         with self.opened(tmp_path) as store:
-            lease = store.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW, above=41)
-            assert lease.epoch > 41
-            zombie = replace(lease, epoch=41)
-            assert (
-                error_of(lambda: store.save(zombie, StateChange(cursors=[cursor()]))).kind
-                is ErrorKind.NOT_OWNER
-            )
+            lease = store.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW, above=given)
+            assert lease.epoch > given
+            zombie = replace(lease, epoch=given)
+            error = error_of(lambda: store.save(zombie, StateChange(cursors=[cursor()])))
+            assert error.kind is ErrorKind.NOT_OWNER
             store.release(lease)
             again = store.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW, above=7)
             assert again.epoch > lease.epoch

@@ -74,6 +74,7 @@ class SqliteStateStore:
                 "UPDATE owners SET heartbeat = ?, admin = ifnull(nullif(?, ''), admin) WHERE pipeline = ?",
                 (now, admin, self._pipeline),
             )
+        self._database.look_at_disk()
 
     def owner(self) -> Owner | None:
         with self._database.reading() as db:
