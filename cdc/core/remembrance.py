@@ -69,6 +69,8 @@ class Judgement:
     remedy: str = ""
     lost: Sequence[str] = ()
     """The configured sinks whose positions are gone."""
+    what: str = ""
+    """The message without what the next run would do: for the record, once somebody has decided."""
 
     @property
     def exit_code(self) -> int:
@@ -140,6 +142,7 @@ def _gone(
             f"{whose}: everything that the stream still has is delivered again; nothing is lost",
             "nothing; if a newer copy of the state is at hand, put it back before it runs",
             lost,
+            whose,
         )
     if until is None:
         reason = "how far they were is not known, or a gap waited for a decision"
@@ -155,6 +158,7 @@ def _gone(
         f"{whose}; {reason}",
         f"put the state back, or `cdc positions import CONFIG FILE` an export of it; or decide to go on without: {decide}",
         lost,
+        whose if until is None else f"{whose}; delivered until {_time(until)}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,7 +11,6 @@ from rich.table import Table
 from cdc.model import Place, Position
 from cdc.ports import Saved
 
-POSITIONS_VERSION = 1
 _PLAIN_WIDTH = 240
 
 
@@ -75,48 +74,3 @@ def print_positions(saved: Saved) -> None:
         console.print(
             f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
         )
-
-
-def positions_as_json(saved: Saved) -> dict[str, Any]:
-    """What is saved, in a versioned shape."""
-    return {
-        "version": POSITIONS_VERSION,
-        "positions": [
-            {
-                "sink": cursor.sink,
-                "table": cursor.table,
-                "stream": cursor.shard.stream,
-                "shard": cursor.shard.shard,
-                "place": cursor.position.place.name.lower(),
-                "sequence": cursor.position.sequence or None,
-                "not_before": cursor.position.not_before,
-                "epoch": cursor.position.epoch,
-                "saved_at": cursor.saved_at,
-                "through": cursor.through,
-                "kept_by_sink": cursor.kept_by_sink,
-            }
-            for cursor in saved.cursors
-        ],
-        "starts": [
-            {
-                "sink": s.sink,
-                "table": s.table,
-                "stream": s.stream,
-                "start": s.start,
-                "started_at": s.started_at,
-            }
-            for s in saved.starts
-        ],
-        "gaps": [
-            {
-                "sink": gap.sink,
-                "table": gap.table,
-                "stream": gap.shard.stream,
-                "shard": gap.shard.shard,
-                "found_at": gap.found_at,
-                "reason": gap.reason,
-                "decision": gap.decision or None,
-            }
-            for gap in saved.gaps
-        ],
-    }

@@ -36,7 +36,7 @@ from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
-from cdc.runtime.witness import WitnessedStore
+from cdc.runtime.witnessed import WitnessedStore
 from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5

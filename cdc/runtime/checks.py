@@ -14,6 +14,7 @@ from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.ports import Clock
 from cdc.runtime.assembly import (
     dead_letters_of,
+    judgement_of,
     packages_of,
     remembered_registry,
     sink_context,
@@ -58,7 +59,7 @@ def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Findin
         takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
         yield _find(f"sink {sink.name}", policy.SINK, partial(_sink, connector, sink, context, takes))
     yield _find("schema registry", policy.STATE, lambda: _folder(config.schema_.registry.path))
-    yield _find("state", policy.STATE, lambda: _state(config))
+    yield _find("state", policy.STATE, lambda: _state(config, clock))
     yield _find("dead letters", policy.STATE, lambda: _dead_letters(config))
 
 
@@ -101,7 +102,7 @@ def _folder(path: Path) -> Sequence[str]:
     return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]
 
 
-def _state(config: Config) -> Sequence[str]:
+def _state(config: Config, clock: Clock) -> Sequence[str]:
     seen = list(_folder(config.state.path.parent))
     state = state_of(config, read_only=True)
     state.open()
@@ -114,6 +115,10 @@ def _state(config: Config) -> Sequence[str]:
     remembered_registry(config, saved.settings or {}, create=False)
     if owner is not None:
         seen.append(f"last owner: process {owner.pid} on {owner.host}")
+    judgement = judgement_of(config, saved, clock)
+    if judgement.exit_code:
+        raise ConfigError(judgement.message, remedy=judgement.remedy)
+    seen += [judgement.message] if judgement.message else []
     return [*seen, f"{len(saved.cursors)} positions saved"]
 
 

@@ -13,7 +13,7 @@ import typer
 from cdc.cli import app
 from cdc.model import BEGINNING, ShardKey, after, end_of_shard
 from cdc.observe.metrics import MetricName
-from cdc.observe.text import positions_as_json
+from cdc.observe.positions import to_dict
 from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_saved_positions_have_the_shape_of_their_schema() -> None:
         ],
     )
     schema = json.loads((ROOT / "schemas/positions.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(positions_as_json(saved))
+    jsonschema.Draft202012Validator(schema).validate(to_dict("orders", saved, at=3.0))
 
 
 def test_metrics_in_the_runbook_exist() -> None:
