@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from cdc.errors import CdcError, ErrorKind
+from cdc.errors import CdcError, ConfigError, ErrorKind
 
 app = typer.Typer(
     name="cdc",
@@ -30,9 +30,6 @@ dead_letters_app = typer.Typer(help="Dead letters.", no_args_is_help=True)
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
 app.add_typer(dead_letters_app, name="dead-letters", hidden=True)  # all of it is of a later version
-
-_TO_BE_MENDED = (ErrorKind.CONFIGURATION, ErrorKind.STATE_FORMAT)
-"""Nothing was changed, and nothing would be different the next time."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,7 +84,9 @@ def _reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except CdcError as error:
-            _fail(2 if error.kind in _TO_BE_MENDED else 1, error.message, error.remedy)
+            # Saved state that cannot be read is as wrong the next time, and nothing of it was changed.
+            mended_first = isinstance(error, ConfigError) or error.kind is ErrorKind.STATE_FORMAT
+            _fail(2 if mended_first else 1, error.message, error.remedy)
 
     return wrapped
 

@@ -76,9 +76,9 @@ class Positions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     version: Annotated[Literal[1], Meta(description="The version of this shape")]
     pipeline: str
     exported_at: _Seconds
-    positions: tuple[PositionRow, ...]
-    starts: tuple[StartRow, ...]
-    gaps: tuple[GapRow, ...]
+    positions: list[PositionRow]
+    starts: list[StartRow]
+    gaps: list[GapRow]
     settings: Annotated[
         dict[str, str],
         Meta(description="What the pipeline began with and keeps; what tells its state from others"),
@@ -109,12 +109,12 @@ def to_dict(pipeline: str, saved: Saved, *, at: float) -> dict[str, Any]:
             version=VERSION,
             pipeline=pipeline,
             exported_at=at,
-            positions=tuple(_position(cursor) for cursor in saved.cursors),
-            starts=tuple(
+            positions=[_position(cursor) for cursor in saved.cursors],
+            starts=[
                 StartRow(sink=s.sink, table=s.table, stream=s.stream, start=s.start, started_at=s.started_at)
                 for s in saved.starts
-            ),
-            gaps=tuple(
+            ],
+            gaps=[
                 GapRow(
                     sink=gap.sink,
                     table=gap.table,
@@ -125,7 +125,7 @@ def to_dict(pipeline: str, saved: Saved, *, at: float) -> dict[str, Any]:
                     decision=gap.decision or None,
                 )
                 for gap in saved.gaps
-            ),
+            ],
             settings=dict(saved.settings or {}),
             epochs=dict(saved.epochs or {}),
             checksum="",

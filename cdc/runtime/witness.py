@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,7 +19,6 @@ from cdc.core.remembrance import Remembered
 from cdc.errors import ConfigError, ErrorKind, StateError
 
 FORMAT = 1
-_NATURAL = msgspec.Meta(ge=0)
 NOTHING = Remembered((), 0, 0.0, None, (), {})
 
 
@@ -27,17 +26,44 @@ class _Format(msgspec.Struct, frozen=True):
     format: int
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True):
-    """The file. As `Remembered`; new keys may come in the same format."""
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Which state a pipeline has had, and when: to tell one that was deleted or restored from a first start."""
 
-    format: int
+    format: Annotated[int, msgspec.Meta(ge=1, description="The version of this shape")]
     pipeline: str
-    states: list[str]
-    epoch: Annotated[int, _NATURAL]
-    ran_at: float
-    delivered_until: float | None
-    sinks: list[str]
-    epochs: dict[str, Annotated[int, _NATURAL]]
+    states: Annotated[
+        list[str],
+        msgspec.Meta(
+            description="The identities that its state may have; two while one takes the other's place"
+        ),
+    ]
+    epoch: Annotated[int, msgspec.Meta(ge=0, description="The last lease's: the next one's is higher")]
+    ran_at: Annotated[
+        float,
+        msgspec.Meta(
+            description="When the pipeline last ran (epoch seconds), to the minute; at its end exactly"
+        ),
+    ]
+    delivered_until: Annotated[
+        float | None,
+        msgspec.Meta(
+            description="Every change from before is durable at every sink (epoch seconds); null: unknown, or a gap waits"
+        ),
+    ]
+    sinks: Annotated[list[str], msgspec.Meta(description="Those that have had positions")]
+    epochs: Annotated[
+        dict[str, Annotated[int, msgspec.Meta(ge=0)]],
+        msgspec.Meta(description="The number of resets of each sink"),
+    ]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The witness of a pipeline's state",
+        **msgspec.json.schema(Document),
+    }
 
 
 class WitnessFile:
@@ -71,7 +97,7 @@ class WitnessFile:
                     f"{self.path}: format {found_format}, written by a newer version; this one reads up to {FORMAT}",
                     remedy="run the newer version",
                 )
-            found = msgspec.json.decode(content, type=_Document)
+            found = msgspec.json.decode(content, type=Document)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return replace(NOTHING, damaged=True)
         if found.pipeline != self._pipeline:
@@ -94,7 +120,7 @@ class WitnessFile:
         Raises:
             StateError: it could not be written; what was there before still is.
         """
-        document = _Document(
+        document = Document(
             format=FORMAT,
             pipeline=self._pipeline,
             states=list(remembered.states),
