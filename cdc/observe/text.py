@@ -1,7 +1,6 @@
 """Tables for a terminal, plain text elsewhere: findings of a check, saved positions."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,7 +10,6 @@ from cdc.model import Place, Position
 from cdc.observe.check import CheckReport, EstimateReport
 from cdc.ports import Saved
 
-POSITIONS_VERSION = 1
 _PLAIN_WIDTH = 240
 
 
@@ -104,48 +102,3 @@ def print_positions(saved: Saved) -> None:
         console.print(
             f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
         )
-
-
-def positions_as_json(saved: Saved) -> dict[str, Any]:
-    """What is saved, in a versioned shape."""
-    return {
-        "version": POSITIONS_VERSION,
-        "positions": [
-            {
-                "sink": cursor.sink,
-                "table": cursor.table,
-                "stream": cursor.shard.stream,
-                "shard": cursor.shard.shard,
-                "place": cursor.position.place.name.lower(),
-                "sequence": cursor.position.sequence or None,
-                "not_before": cursor.position.not_before,
-                "epoch": cursor.position.epoch,
-                "saved_at": cursor.saved_at,
-                "through": cursor.through,
-                "kept_by_sink": cursor.kept_by_sink,
-            }
-            for cursor in saved.cursors
-        ],
-        "starts": [
-            {
-                "sink": s.sink,
-                "table": s.table,
-                "stream": s.stream,
-                "start": s.start,
-                "started_at": s.started_at,
-            }
-            for s in saved.starts
-        ],
-        "gaps": [
-            {
-                "sink": gap.sink,
-                "table": gap.table,
-                "stream": gap.shard.stream,
-                "shard": gap.shard.shard,
-                "found_at": gap.found_at,
-                "reason": gap.reason,
-                "decision": gap.decision or None,
-            }
-            for gap in saved.gaps
-        ],
-    }

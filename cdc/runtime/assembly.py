@@ -6,11 +6,13 @@ from contextlib import contextmanager
 
 from cdc.config import Config
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
+from cdc.core.remembrance import Judgement, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
-from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
+from cdc.ports import Clock, DeadLetters, Encoder, Saved, Source, StateStore
 from cdc.runtime.dispatch import Outlet
 from cdc.runtime.encoding import SharedEncoder
+from cdc.runtime.witness import WitnessFile
 from cdc.runtime.workers import Workers
 from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
@@ -99,6 +101,30 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
 
 def state_of(config: Config, *, read_only: bool = False) -> StateStore:
     return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+
+
+def witness_of(config: Config) -> WitnessFile:
+    return WitnessFile(config.dead_letters.path, config.pipeline)
+
+
+def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
+    """Whether what is saved is that with which the pipeline last ran.
+
+    Raises:
+        ConfigError: a newer version wrote the witness.
+        StateError: it cannot be read.
+    """
+    file = witness_of(config)
+    return judge(
+        file.read(),
+        saved,
+        pipeline=config.pipeline,
+        sinks=[sink.name for sink in config.sinks],
+        start=config.source.start,
+        now=clock.now().wall,
+        place=f"the state {config.state.path}",
+        witness=f"the witness {file.path}",
+    )
 
 
 def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:

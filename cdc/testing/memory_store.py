@@ -48,7 +48,7 @@ class MemoryStore:
     def open(self) -> None:
         _meet(self.faults, "open", StateError)
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         done = _meet(self.faults, "acquire", StateError)
         state = self.state
         if state.lease is not None:
@@ -60,7 +60,7 @@ class MemoryStore:
                     f"the pipeline belongs to process {present.pid} on {present.host}",
                     remedy=f"its lease lasts {state.expires - now:.0f} s more",
                 )
-        state.epoch += 1
+        state.epoch = max(state.epoch, above) + 1
         state.lease = Lease(replace(owner, heartbeat=now), state.epoch)
         state.expires = now + lease_seconds
         self._lease_seconds[state.epoch] = lease_seconds
@@ -150,6 +150,8 @@ def _name(letter: DeadLetter) -> tuple[str, str, ShardKey, str]:
 
 
 def _changed(saved: Saved, change: StateChange) -> Saved:
+    if change.replace_all:
+        saved = Saved()
     cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
     starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
     gaps: dict[tuple[str, ShardKey, float], SavedGap] = {(g.sink, g.shard, g.found_at): g for g in saved.gaps}

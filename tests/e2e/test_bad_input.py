@@ -384,8 +384,6 @@ COMMANDS = [
     ("snapshot", FILE, "--segments", "4"),
     ("sim", "--port", "1"),
     ("positions", "forget", FILE, "--sink", "bus"),
-    ("positions", "export", FILE),
-    ("positions", "import", FILE),
     ("schema", "infer", FILE),
 ]
 

@@ -19,7 +19,7 @@ from tests.command.folder import file_sink, lines, tree, write
 from tests.command.process import Ended, cdc, running
 from tests.dynamodb_streams.tables import Tables
 
-SECRET = "a value of an item"  # noqa: S105 - of nothing
+SECRET = "a value of an item"
 LINE = json.loads((Path(schemas.__file__).parent / "file-line.schema.json").read_text("utf-8"))
 LAKE = {"name": "lake", "type": "lake", "url": "file:./lake", "flush_after_seconds": 0.2}
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cdc.config import Config
-from cdc.connector import Statement
+from cdc.connector import Note, Statement
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
-from cdc.ports import Owner
+from cdc.ports import Clock, Owner
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, remembered_registry, state_of
+from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of
 
 
 def _nothing_at_aws(_: Config) -> Sequence[Statement]:
@@ -29,8 +29,8 @@ def registry(config: Config) -> Sequence[str]:
     return _folder(config.schema_.registry.path)
 
 
-def state(config: Config) -> Sequence[str]:
-    seen = list(_folder(config.state.path.parent))
+def state(config: Config, clock: Clock) -> Sequence[str | Note]:
+    seen: list[str | Note] = list(_folder(config.state.path.parent))
     store = state_of(config, read_only=True)
     store.open()
     try:
@@ -42,6 +42,11 @@ def state(config: Config) -> Sequence[str]:
     remembered_registry(config, saved.settings or {}, create=False)
     if owner is not None:
         seen.append(f"last owner: process {owner.pid} on {owner.host}")
+    judgement = judgement_of(config, saved, clock)
+    if judgement.exit_code:
+        raise ConfigError(judgement.message, remedy=judgement.remedy)
+    if judgement.message:
+        seen.append(Note(judgement.message, "warning", judgement.remedy))
     return [*seen, f"{len(saved.cursors)} positions saved"]
 
 
