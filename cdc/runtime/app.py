@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc.config import Config
+from cdc.connector import CountCall
 from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Stop, StopRequested
@@ -30,6 +31,8 @@ from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5
 """After the engine's own end: for a process that ends within ten seconds of a signal."""
+_NOT_THE_CONFIGURATION = (ErrorKind.STATE_FORMAT, ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+"""Of a state store that cannot be read: another start may find it well."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -60,7 +63,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.callback(source.close)
         outlets = outlets_of(config, workers, clock, metrics.api_call)
         _look_before_the_first_start(config, source)
-        state, lease, saved = stack.enter_context(_owned(config, clock))
+        state, lease, saved = stack.enter_context(_owned(config, clock, metrics.api_call))
         remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
@@ -136,16 +139,12 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
 
 def _look_before_the_first_start(config: Config, source: Source) -> None:
     """A first start with a wrong source changes nothing, not even a state file."""
-    state = state_of(config, read_only=True)
-    state.open()
     try:
-        first = not state.load().starts
+        first = _is_first(config)
     except CdcError as error:
-        if error.kind is ErrorKind.STATE_FORMAT:
+        if error.kind in _NOT_THE_CONFIGURATION:
             raise
         raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
-    finally:
-        state.close()
     if first:
         try:
             for table in config.source.tables:
@@ -154,9 +153,18 @@ def _look_before_the_first_start(config: Config, source: Source) -> None:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 
 
+def _is_first(config: Config) -> bool:
+    state = state_of(config, read_only=True)
+    try:
+        state.open()
+        return not state.load().starts
+    finally:
+        state.close()
+
+
 @contextmanager
-def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Saved]]:
-    state = state_of(config)
+def _owned(config: Config, clock: Clock, count_call: CountCall) -> Iterator[tuple[StateStore, Lease, Saved]]:
+    state = state_of(config, count_call=count_call)
     state.open()
     try:
         lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)
@@ -165,9 +173,17 @@ def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Sa
             config.check_remembered(saved.settings or {})
             yield state, lease, saved
         finally:
-            state.release(lease)
+            _release(state, lease)
     finally:
         state.close()
+
+
+def _release(state: StateStore, lease: Lease) -> None:
+    """A lease that cannot be given back ends by itself; all that was to be saved is saved, or the outcome says so."""
+    try:
+        state.release(lease)
+    except CdcError as error:
+        _log.warning("lease-not-released", reason=error.message)
 
 
 def _close(outlets: Mapping[str, Outlet], seconds: float) -> None:

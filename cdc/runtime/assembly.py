@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from cdc.config import Config
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
@@ -82,8 +82,29 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
         return CheckedSource(connector.build(settings, context), need_new_image)
 
 
-def state_of(config: Config, *, read_only: bool = False) -> StateStore:
-    return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+def _uncounted(operation: str, outcome: str) -> None:
+    """Only what runs counts its calls."""
+
+
+def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = _uncounted) -> StateStore:
+    """
+    Raises:
+        StateError: the SDK finds no region, or no credentials.
+    """
+    match config.state:
+        case SqliteStateConfig(path=path):
+            return SqliteStateStore(path, config.pipeline, read_only=read_only)
+        case DynamoDBStateConfig() as state:
+            from connectors.state_dynamodb import state_store
+
+            return state_store(
+                state,
+                state.table,
+                config.pipeline,
+                create=state.create,
+                count_call=count_call,
+                read_only=read_only,
+            )
 
 
 def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from cdc.config import Config
+from cdc.config import Config, SqliteStateConfig
 from cdc.connector import AnySinkConnector, SinkContext, SourceContext
 from cdc.core import policy
 from cdc.errors import CdcError, ConfigError, ErrorKind
@@ -35,6 +35,15 @@ class Finding:
     remedy: str = ""
 
 
+@runtime_checkable
+class Looks(Protocol):
+    """A state store that has more to say to a check than what is saved."""
+
+    def look(self, now: float) -> Sequence[str]:
+        """What it sees with calls that change nothing. `now`: epoch seconds by this host's clock."""
+        ...
+
+
 def check(config: Config, clock: Clock) -> list[Finding]:
     """One finding for each part: the source, every sink, the registry, the state store, the dead letters."""
     workers = Workers()
@@ -58,7 +67,7 @@ def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Findin
         takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
         yield _find(f"sink {sink.name}", policy.SINK, partial(_sink, connector, sink, context, takes))
     yield _find("schema registry", policy.STATE, lambda: _folder(config.schema_.registry.path))
-    yield _find("state", policy.STATE, lambda: _state(config))
+    yield _find("state", policy.STATE, lambda: _state(config, clock))
     yield _find("dead letters", policy.STATE, lambda: _dead_letters(config))
 
 
@@ -101,11 +110,15 @@ def _folder(path: Path) -> Sequence[str]:
     return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]
 
 
-def _state(config: Config) -> Sequence[str]:
-    seen = list(_folder(config.state.path.parent))
+def _state(config: Config, clock: Clock) -> Sequence[str]:
     state = state_of(config, read_only=True)
+    seen: list[str] = []
+    if isinstance(config.state, SqliteStateConfig):
+        seen += _folder(config.state.path.parent)
     state.open()
     try:
+        if isinstance(state, Looks):
+            seen += state.look(clock.now().wall)
         owner = state.owner()
         saved = state.load()
     finally:

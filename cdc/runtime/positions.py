@@ -56,7 +56,7 @@ def reset(
         )
     if not load(config).starts:
         raise ConfigError(
-            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
             remedy="run it first: a sink without a position begins where source.start says",
         )
     with _owned(config, clock) as (state, lease):
