@@ -54,8 +54,8 @@ class DynamoDBStateStore:
         """The highest number that was ever used here."""
         self._in_doubt = False
         """A flip was not answered, and may still arrive."""
-        self._taking: int | None = None
-        """The epoch of an acquisition that was not answered."""
+        self._taking: set[int] = set()
+        """The epochs of acquisitions of which it is not known whether they took place."""
 
     def open(self) -> None:
         self._pages = None
@@ -77,16 +77,16 @@ class DynamoDBStateStore:
             root = self._items.root()
             self._check_format(root)
             if root is None:
-                self._check_that_there_is_nothing()
+                self._check_that_it_is_new(self._items.everything()[1])
             elif root.remaining(now) > 0 and not self._is_free(root, owner):
                 raise self._not_owner(root, remedy=_until(root.remaining(now)))
-            self._taking = (root.epoch if root is not None else 0) + 1
+            self._taking.add((root.epoch if root is not None else 0) + 1)
             try:
                 taken = self._items.take(owner, lease_seconds=lease_seconds, seen=root)
             except ConditionFailedError:
-                self._taking = None
-                continue  # somebody was quicker: who, is seen now
-            self._taking, self._pages, self._in_doubt = None, None, False
+                continue  # somebody was quicker, or this very request, repeated on its way: who, is seen now
+            self._pages, self._in_doubt = None, False
+            self._taking.clear()
             return Lease(owner, taken.epoch)
         raise StateError(
             ErrorKind.UNAVAILABLE, f"several processes acquire the pipeline {self._pipeline} at the same time"
@@ -128,11 +128,13 @@ class DynamoDBStateStore:
         """The pages as they count in the table, where nothing but the next flip of this store changes them."""
         if self._pages is not None and self._epoch == lease.epoch:
             return self._pages
-        root, pages, highest = self._read()
+        root, pages, numbers = self._read()
         if root is None or not _is_mine(root, lease):
             raise self._not_owner(root)
         self._epoch, self._last = lease.epoch, root.save
-        self._number = max(self._number, root.save, highest, lease.epoch * SAVES_PER_EPOCH)
+        # Never one of a later epoch, whose owner may have come since: ours are to be lower than all of his.
+        mine = [number for number in numbers if number < (lease.epoch + 1) * SAVES_PER_EPOCH]
+        self._number = max([self._number, root.save, lease.epoch * SAVES_PER_EPOCH, *mine])
         if self._in_doubt:
             self._flip(lease, self._next_number(), root.table)
         self._pages = pages
@@ -166,21 +168,23 @@ class DynamoDBStateStore:
             )
         self._pages = pages
 
-    def _read(self) -> tuple[Root | None, Pages, int]:
-        """The root, the pages that it says count, and the highest number of any page."""
+    def _read(self) -> tuple[Root | None, Pages, Sequence[int]]:
+        """The root, the pages that it says count, and the numbers of all pages."""
         before: Root | None = None
         for _ in range(_READS):
             root, stored = self._items.everything()
             self._check_format(root)
+            if root is None and stored:
+                self._check_that_it_is_new(stored)
+                continue
             if root is None:
-                self._check_that_there_is_nothing(stored)
-                return None, Pages(), 0
+                return None, Pages(), ()
             found = {(page.page, page.save): page for page in stored}
             missing = [name for name, save in root.table.items() if (name, save) not in found]
             if not missing:
                 counting = [found[name, save] for name, save in root.table.items()]
-                highest = max((page.save for page in stored), default=0)
-                return root, Pages({page.page: self._page(page) for page in counting}), highest
+                numbers = [page.save for page in stored]
+                return root, Pages({page.page: self._page(page) for page in counting}), numbers
             if before is not None and before.save == root.save:
                 raise self._damaged(f"lacks the page {missing[0]} of save {root.table[missing[0]]}")
             before = root  # the pages were overwritten since: saves went on between the reads
@@ -198,7 +202,7 @@ class DynamoDBStateStore:
         """Its owner is dead on this host, or this store itself, by an acquisition that was not answered."""
         if root.owner is None or is_dead(root.owner):
             return True
-        return self._taking == root.epoch and _who(root.owner) == _who(owner)
+        return root.epoch in self._taking and _who(root.owner) == _who(owner)
 
     def _check_format(self, root: Root | None) -> None:
         if root is not None and root.format > FORMAT:
@@ -209,11 +213,10 @@ class DynamoDBStateStore:
                 remedy="run the newer version, or name another `state.table`",
             )
 
-    def _check_that_there_is_nothing(self, stored: Sequence[Stored] | None = None) -> None:
-        """Without a root, pages are what somebody left who removed it: their numbers would be in the way."""
-        if stored is None:
-            stored = self._items.everything()[1]
-        if stored:
+    def _check_that_it_is_new(self, stored: Sequence[Stored]) -> None:
+        """Pages without a root are what somebody left who removed it: their numbers would be in the way. Looks at the root
+        again: pages that appeared since have one."""
+        if stored and self._items.root() is None:
             raise self._damaged("has pages, and no item `lease` that says which of them count")
 
     def _damaged(self, what: str) -> StateError:

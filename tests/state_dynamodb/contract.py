@@ -82,4 +82,4 @@ class DynamoDBStoreCases(FormatCases, OutageCases):
         self.proxy.fault = well
 
     def _meet(self, fault: Fault) -> None:
-        self.proxy.fault = lambda operation, request: fault if operation in WRITES else None
+        self.proxy.fault = lambda operation, _request: fault if operation in WRITES else None
