@@ -40,6 +40,8 @@ from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5
 """After the engine's own end: for a process that ends within ten seconds of a signal."""
+_NOT_THE_CONFIGURATION = (ErrorKind.STATE_FORMAT, ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+"""Of a state store that cannot be read: another start may find it well."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -73,7 +75,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         refusal = _look_before_the_start(config, source, clock)
         if refusal is not None:
             return Outcome(refusal)
-        state, lease, saved = stack.enter_context(owned(config, clock, unreleased))
+        state, lease, saved = stack.enter_context(owned(config, clock, unreleased, metrics.api_call))
         judgement = judgement_of(config, saved, clock)
         if (refusal := _refusal(judgement)) is not None:
             return Outcome(refusal)
@@ -168,17 +170,13 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
 
 def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop | None:
     """What refuses a start changes nothing: on a first one with a wrong source there is not even a state file."""
-    state = state_of(config, read_only=True)
-    state.open()
     try:
-        saved = state.load()
+        saved = _saved(config)
         refusal = _refusal(judgement_of(config, saved, clock))
     except CdcError as error:
-        if error.kind is ErrorKind.STATE_FORMAT:
+        if error.kind in _NOT_THE_CONFIGURATION:
             raise
         raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
-    finally:
-        state.close()
     if refusal is None and not saved.starts:
         try:
             for table in config.source.tables:
@@ -186,6 +184,15 @@ def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop
         except CdcError as error:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
     return refusal
+
+
+def _saved(config: Config) -> Saved:
+    state = state_of(config, read_only=True)
+    try:
+        state.open()
+        return state.load()
+    finally:
+        state.close()
 
 
 def _refusal(judgement: Judgement) -> Stop | None:

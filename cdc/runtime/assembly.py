@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from cdc.config import Config
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
 from cdc.core.remembrance import Judgement, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
@@ -99,8 +99,29 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
         return CheckedSource(connector.build(settings, context), sinks_that_need_new_images(config))
 
 
-def state_of(config: Config, *, read_only: bool = False) -> StateStore:
-    return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+def uncounted(operation: str, outcome: str) -> None:
+    """Only what runs counts its calls."""
+
+
+def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = uncounted) -> StateStore:
+    """
+    Raises:
+        StateError: the SDK finds no region, or no credentials.
+    """
+    match config.state:
+        case SqliteStateConfig(path=path):
+            return SqliteStateStore(path, config.pipeline, read_only=read_only)
+        case DynamoDBStateConfig() as state:
+            from connectors.state_dynamodb import state_store
+
+            return state_store(
+                state,
+                state.table,
+                config.pipeline,
+                create=state.create,
+                count_call=count_call,
+                read_only=read_only,
+            )
 
 
 def witness_of(config: Config) -> WitnessFile:
@@ -122,7 +143,7 @@ def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
         sinks=[sink.name for sink in config.sinks],
         start=config.source.start,
         now=clock.now().wall,
-        place=f"the state {config.state.path}",
+        place=f"the state {config.state.place}",
         witness=f"the witness {file.path}",
     )
 

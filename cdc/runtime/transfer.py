@@ -49,7 +49,7 @@ def export_positions(config: Config, clock: Clock) -> Exported:
         state.close()
     if not saved.starts:
         raise ConfigError(
-            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
             remedy="look at `pipeline` and `state` in the configuration",
         )
     warning = ""
@@ -105,7 +105,7 @@ def import_positions(config: Config, path: Path, *, replace: bool, clock: Clock)
             present = state.load()
             if (present.starts or present.cursors or present.gaps) and not replace:
                 raise ConfigError(
-                    f"{config.state.path} has {len(present.cursors)} positions of the pipeline {config.pipeline} already",
+                    f"{config.state.place} has {len(present.cursors)} positions of the pipeline {config.pipeline} already",
                     remedy="--replace, if those of the file are to count instead; `cdc positions export` keeps a copy",
                 )
             after = state.adopt(lease, saved, replaces=True)

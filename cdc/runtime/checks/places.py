@@ -1,39 +1,51 @@
 """The parts of a pipeline on this machine: folders, the state, the admin server's port."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from cdc.config import Config
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
 from cdc.connector import Note, Statement
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
 from cdc.ports import Clock, Owner
 from cdc.process import is_dead
 from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of
-
-
-def _nothing_at_aws(_: Config) -> Sequence[Statement]:
-    return ()
-
-
-_STATE_PERMISSIONS: Mapping[str, Callable[[Config], Sequence[Statement]]] = {"sqlite": _nothing_at_aws}
-"""By `state.type`: what a run asks of AWS for the state store."""
+from connectors.state_dynamodb.permissions import permissions
 
 
 def state_permissions(config: Config) -> Sequence[Statement]:
-    return _STATE_PERMISSIONS[config.state.type](config)
+    """What a run asks of AWS for the state store."""
+    match config.state:
+        case DynamoDBStateConfig(table=table, region=region, create=create):
+            return permissions(table=table, region=region, create=create)
+        case _:
+            return ()
 
 
 def registry(config: Config) -> Sequence[str]:
     return _folder(config.schema_.registry.path)
 
 
+@runtime_checkable
+class Looks(Protocol):
+    """A state store that has more to say to a check than what is saved."""
+
+    def look(self, now: float) -> Sequence[str]:
+        """What it sees with calls that change nothing. `now`: epoch seconds by this host's clock."""
+        ...
+
+
 def state(config: Config, clock: Clock) -> Sequence[str | Note]:
-    seen: list[str | Note] = list(_folder(config.state.path.parent))
+    seen: list[str | Note] = []
+    if isinstance(config.state, SqliteStateConfig):
+        seen += _folder(config.state.path.parent)
     store = state_of(config, read_only=True)
-    store.open()
     try:
+        store.open()
+        if isinstance(store, Looks):
+            seen += store.look(clock.now().wall)
         owner = store.owner()
         saved = store.load()
     finally:
