@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from cdc.errors import CdcError, ConfigError
+from cdc.errors import CdcError, ConfigError, ErrorKind
 
 app = typer.Typer(
     name="cdc",
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-positions_app = typer.Typer(help="Saved positions: show, reset.", no_args_is_help=True)
+positions_app = typer.Typer(help="Saved positions: show, reset, export, import.", no_args_is_help=True)
 schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_args_is_help=True)
 dead_letters_app = typer.Typer(
     help="Changes that a sink refused: list them, show one, send them again.", no_args_is_help=True
@@ -88,7 +88,9 @@ def _reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except CdcError as error:
-            _fail(2 if isinstance(error, ConfigError) else 1, error.message, error.remedy)
+            # Saved state that cannot be read is as wrong the next time, and nothing of it was changed.
+            mended_first = isinstance(error, ConfigError) or error.kind is ErrorKind.STATE_FORMAT
+            _fail(2 if mended_first else 1, error.message, error.remedy)
 
     return wrapped
 
@@ -149,35 +151,24 @@ def run(
 @app.command()
 @_reports_errors
 def check(config: ConfigPath, as_json: Json = False) -> None:
-    """Look whether a run would work, with read-only calls. Changes nothing."""
+    """Look whether a run would work, with read-only calls: parts, permissions, estimates. Changes nothing."""
     from cdc import config as configuration
+    from cdc.observe.check import to_dict
     from cdc.observe.log import configure
-    from cdc.observe.text import print_findings
+    from cdc.observe.text import print_check
     from cdc.runtime.checks import check as check_pipeline
     from cdc.runtime.clock import SystemClock
 
     configure("warning", "auto")
-    findings = check_pipeline(configuration.load(config), SystemClock())
+    report = check_pipeline(configuration.load(config), SystemClock())
     if as_json:
-        _print_json(
-            [
-                {
-                    "place": f.place,
-                    "ok": not f.problem,
-                    "seen": list(f.seen),
-                    "problem": f.problem,
-                    "remedy": f.remedy,
-                }
-                for f in findings
-            ]
-        )
+        _print_json(to_dict(report))
     else:
-        print_findings(findings)
-    problems = [finding for finding in findings if finding.problem]
-    if problems:
-        for problem in problems:
-            remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
-            sys.stderr.write(f"cdc: {problem.place}: {problem.problem}{remedy}\n")
+        print_check(report)
+    for part, problem in report.problems():
+        remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
+        sys.stderr.write(f"cdc: {part}: {problem.text}{remedy}\n")
+    if not report.ok:
         raise typer.Exit(2)
 
 
@@ -221,12 +212,15 @@ def status(
 def positions_show(config: ConfigPath, as_json: Json = False) -> None:
     """What is saved: one line for each sink and shard."""
     from cdc import config as configuration
-    from cdc.observe.text import positions_as_json, print_positions
+    from cdc.observe.positions import to_dict
+    from cdc.observe.text import print_positions
+    from cdc.runtime.clock import SystemClock
     from cdc.runtime.positions import load
 
-    saved = load(configuration.load(config))
+    loaded = configuration.load(config)
+    saved = load(loaded)
     if as_json:
-        _print_json(positions_as_json(saved))
+        _print_json(to_dict(loaded.pipeline, saved, at=SystemClock().now().wall))
     else:
         print_positions(saved)
 
@@ -333,6 +327,46 @@ def dead_letters_replay(
     raise typer.Exit(1 if refused else 0)
 
 
+@positions_app.command("export")
+@_reports_errors
+def positions_export(
+    config: ConfigPath,
+    output: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
+) -> None:
+    """Everything that is saved, as a file: for a backup, or for another state store. Changes nothing."""
+    from cdc import config as configuration
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.transfer import export_positions, write_export
+
+    exported = export_positions(configuration.load(config), SystemClock())
+    if output is None:
+        _print_json(exported.document)
+    else:
+        write_export(output, json.dumps(exported.document, indent=2).encode() + b"\n")
+    if exported.warning:
+        sys.stderr.write(f"cdc: {exported.warning}\n")
+
+
+@positions_app.command("import")
+@_reports_errors
+def positions_import(
+    config: ConfigPath,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Instead of the positions that there are.")
+    ] = False,
+) -> None:
+    """Put exported positions into the configured state store. The pipeline must not be running."""
+    from cdc import config as configuration
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.transfer import import_positions
+
+    done = import_positions(configuration.load(config), file, replace=replace, clock=SystemClock())
+    print(f"{done.positions} positions of {', '.join(done.sinks)}")
+    for sentence in done.meaning:
+        print(sentence)
+
+
 @schema_app.command("config")
 def schema_config() -> None:
     """The JSON Schema of the configuration."""
@@ -379,8 +413,6 @@ for _group, _name, _full_name in (
     (app, "snapshot", "snapshot"),
     (app, "sim", "sim"),
     (positions_app, "forget", "positions forget"),
-    (positions_app, "export", "positions export"),
-    (positions_app, "import", "positions import"),
     (schema_app, "infer", "schema infer"),
 ):
     _announced(_group, _name, _full_name)

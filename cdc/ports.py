@@ -322,6 +322,8 @@ class StateChange:
     epochs: Mapping[str, int] | None = None
     forget: Sequence[tuple[str, ShardKey]] = ()
     """Cursors to delete: (sink, shard)."""
+    replace_all: bool = False
+    """All that the pipeline has saved before goes first, of every kind: what is left is this change alone."""
 
 
 class StateStore(Protocol):
@@ -334,9 +336,10 @@ class StateStore(Protocol):
         """
         ...
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         """Becomes the owner: at once if nobody is or the owner is dead on this host, else after its lease expired.
-        Every acquisition raises the epoch.
+        Every acquisition raises the epoch, and beyond `above`: a store that was restored from a copy would else give
+        epochs a second time, and with them let a process save that has lost the pipeline long ago.
 
         Raises:
             StateError: `NOT_OWNER`, naming the living owner and, in `remedy`, how long its lease lasts.

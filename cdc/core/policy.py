@@ -76,6 +76,11 @@ STATE: dict[ErrorKind, Rule] = {
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the state store: a full disk, a lock, a network"),
     ErrorKind.THROTTLED: Rule(Action.RETRY, "give the state store more capacity"),
     ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the state store's actions"),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+    ErrorKind.STATE_FORMAT: Rule(
+        Action.HALT_PIPELINE, "restore the state from a copy, or begin anew without it"
+    ),
+    ErrorKind.NOT_FOUND: Rule(Action.HALT_PIPELINE, "restore the state store, or begin anew without it"),
     ErrorKind.NOT_OWNER: Rule(
         Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"
     ),

@@ -21,9 +21,15 @@ def alarms(
     sinks: Iterable[SinkReport],
     shards: Iterable[ShardReport],
     gaps: Iterable[GapReport],
+    more: Iterable[AlarmReport] = (),
 ) -> tuple[AlarmReport, ...]:
-    """Errors first; within them in the order: shards, sinks, source."""
-    found = [*_shards(shards, gaps), *_sinks(sinks, running=running), *_source(source, running=running)]
+    """Errors first; within them in the order: what was found elsewhere, shards, sinks, source."""
+    found = [
+        *more,
+        *_shards(shards, gaps),
+        *_sinks(sinks, running=running),
+        *_source(source, running=running),
+    ]
     return tuple(sorted(found, key=lambda alarm: alarm.severity != "error"))
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from cdc.config import Config
 from cdc.core import policy
-from cdc.errors import CdcError, ConfigError
+from cdc.errors import CdcError, ConfigError, StateError
 from cdc.model import Stream
 from cdc.ports import Clock, DeadLetter
-from cdc.runtime.app import owned
 from cdc.runtime.assembly import dead_letters_of, outlets_of, remembered_registry, source_of
 from cdc.runtime.checks import remedy
+from cdc.runtime.ownership import owned
 from cdc.runtime.resend import Heartbeat, Replayed, Sender
 from cdc.runtime.workers import Workers
 
@@ -80,11 +80,12 @@ def replay(
     chosen = [letter for letter in kept(config, selection) if selection.ids or letter.replayed_at is None]
     guarded = _may_be_sent(config, chosen, force=force)
     left_behind: list[str] = []
+    unreleased: list[StateError] = []
     if not chosen:
         return left_behind
     with ExitStack() as stack:
         workers = Workers()
-        state, lease, saved = stack.enter_context(owned(config, clock))
+        state, lease, saved = stack.enter_context(owned(config, clock, unreleased))
         remembered_registry(config, saved.settings or {}, create=False)
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         letters = dead_letters_of(config)
@@ -103,6 +104,8 @@ def replay(
                 raise
             finally:
                 wait([outlet.thread.submit(outlet.sink.close, deadline=_CLOSE_SECONDS)], _CLOSE_SECONDS)
+    if unreleased:
+        raise unreleased[0]
     return left_behind
 
 
