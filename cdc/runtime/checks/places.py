@@ -67,7 +67,7 @@ def dead_letters(config: Config) -> Sequence[str]:
     letters = dead_letters_of(config, read_only=True)
     letters.open()
     try:
-        return [*seen, f"{sum(letters.count().values())} dead letters"]
+        return [*seen, f"{sum(letters.count().values())} open dead letters"]
     finally:
         letters.close()
 
