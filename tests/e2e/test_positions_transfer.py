@@ -46,9 +46,11 @@ def arrived(folder: Path, sink: str) -> list[str]:
 
 
 def deliver(folder: Path, count: int) -> str:
+    def all_have() -> bool:
+        return all(len(arrived(folder, sink)) >= count for sink in ("file", "other"))
+
     with running(folder) as run:
-        for sink in ("file", "other"):
-            eventually(lambda sink=sink: len(arrived(folder, sink)) >= count, f"{count} at {sink}", run=run)
+        eventually(all_have, f"{count} changes at both", run=run)
         return run.stop().err
 
 
