@@ -26,16 +26,20 @@ app = typer.Typer(
 )
 positions_app = typer.Typer(help="Saved positions: show, reset, export, import.", no_args_is_help=True)
 schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_args_is_help=True)
-dead_letters_app = typer.Typer(help="Dead letters.", no_args_is_help=True)
+dead_letters_app = typer.Typer(
+    help="Changes that a sink refused: list them, show one, send them again.", no_args_is_help=True
+)
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
-app.add_typer(dead_letters_app, name="dead-letters", hidden=True)  # all of it is of a later version
+app.add_typer(dead_letters_app, name="dead-letters")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+OfSink = Annotated[str | None, typer.Option("--sink", help="Only those of this sink.")]
+OfTable = Annotated[str | None, typer.Option("--table", help="Only those of this table.")]
 
 
 class LogLevel(StrEnum):
@@ -147,35 +151,24 @@ def run(
 @app.command()
 @_reports_errors
 def check(config: ConfigPath, as_json: Json = False) -> None:
-    """Look whether a run would work, with read-only calls. Changes nothing."""
+    """Look whether a run would work, with read-only calls: parts, permissions, estimates. Changes nothing."""
     from cdc import config as configuration
+    from cdc.observe.check import to_dict
     from cdc.observe.log import configure
-    from cdc.observe.text import print_findings
+    from cdc.observe.text import print_check
     from cdc.runtime.checks import check as check_pipeline
     from cdc.runtime.clock import SystemClock
 
     configure("warning", "auto")
-    findings = check_pipeline(configuration.load(config), SystemClock())
+    report = check_pipeline(configuration.load(config), SystemClock())
     if as_json:
-        _print_json(
-            [
-                {
-                    "place": f.place,
-                    "ok": not f.problem,
-                    "seen": list(f.seen),
-                    "problem": f.problem,
-                    "remedy": f.remedy,
-                }
-                for f in findings
-            ]
-        )
+        _print_json(to_dict(report))
     else:
-        print_findings(findings)
-    problems = [finding for finding in findings if finding.problem]
-    if problems:
-        for problem in problems:
-            remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
-            sys.stderr.write(f"cdc: {problem.place}: {problem.problem}{remedy}\n")
+        print_check(report)
+    for part, problem in report.problems():
+        remedy = f"\n     remedy: {problem.remedy}" if problem.remedy else ""
+        sys.stderr.write(f"cdc: {part}: {problem.text}{remedy}\n")
+    if not report.ok:
         raise typer.Exit(2)
 
 
@@ -250,6 +243,87 @@ def positions_reset(
         configuration.load(config), sink=sink, shard=shard, to=to.value, clock=SystemClock(), table=table
     ):
         print(f"{done.sink} {done.shard.shard}: {done.to}; positions of {done.dropped} descendants dropped")
+
+
+@dead_letters_app.command("list")
+@_reports_errors
+def dead_letters_list(
+    config: ConfigPath, sink: OfSink = None, table: OfTable = None, as_json: Json = False
+) -> None:
+    """What was put aside, a line each, without values of items. Also beside a running process."""
+    from cdc import config as configuration
+    from cdc.observe.letters import letter_as_json, print_letters
+    from cdc.runtime.replay import Selection, kept
+
+    letters = kept(configuration.load(config), Selection(sink=sink, table=table))
+    if as_json:
+        _print_json([letter_as_json(letter, record=False) for letter in letters])
+    else:
+        print_letters(letters)
+
+
+@dead_letters_app.command("show")
+@_reports_errors
+def dead_letters_show(
+    config: ConfigPath,
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `list` has it.")],  # noqa: A002
+    as_json: Json = False,
+) -> None:
+    """All of one dead letter, with the record: what it prints are an item's values."""
+    from cdc import config as configuration
+    from cdc.observe.letters import letter_as_json, letter_text
+    from cdc.runtime.replay import Selection, kept
+
+    (letter,) = kept(configuration.load(config), Selection([id]))
+    if as_json:
+        _print_json(letter_as_json(letter, record=True))
+    else:
+        print(letter_text(letter))
+
+
+@dead_letters_app.command("replay")
+@_reports_errors
+def dead_letters_replay(
+    config: ConfigPath,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` has them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that is open.")] = False,
+    sink: OfSink = None,
+    table: OfTable = None,
+    force: Annotated[
+        bool, typer.Option(help="Also where an older state could come after a newer one, or once more.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters to their sinks again, and mark those that were taken. The pipeline must not be running."""
+    if bool(ids) == everything:
+        _fail(2, "name the dead letters to replay, or all of them with --all")
+    from cdc import config as configuration
+    from cdc.observe.log import configure
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.replay import Replayed, Selection, replay
+
+    configure("warning", "auto")
+    told: list[Replayed] = []
+
+    def tell(replayed: Replayed) -> None:
+        told.append(replayed)
+        if not as_json:
+            letter = replayed.letter
+            became = f"refused: {replayed.problem}" if replayed.problem else "replayed"
+            print(f"{letter.id} {letter.sink} {letter.table}: {became}", flush=True)
+
+    selection = Selection(ids or (), sink, table)
+    try:
+        left = replay(configuration.load(config), selection, force=force, clock=SystemClock(), tell=tell)
+    finally:
+        if as_json:
+            _print_json([{"id": r.letter.id, "replayed": not r.problem, "problem": r.problem} for r in told])
+    refused = sum(bool(replayed.problem) for replayed in told)
+    if refused:
+        sys.stderr.write(f"cdc: {refused} of {len(told)} dead letters stay what they are: see the reasons\n")
+    if left:
+        _leave(1 if refused else 0)
+    raise typer.Exit(1 if refused else 0)
 
 
 @positions_app.command("export")
@@ -339,8 +413,5 @@ for _group, _name, _full_name in (
     (app, "sim", "sim"),
     (positions_app, "forget", "positions forget"),
     (schema_app, "infer", "schema infer"),
-    (dead_letters_app, "list", "dead-letters list"),
-    (dead_letters_app, "show", "dead-letters show"),
-    (dead_letters_app, "replay", "dead-letters replay"),
 ):
     _announced(_group, _name, _full_name)

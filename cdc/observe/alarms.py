@@ -83,7 +83,7 @@ def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmRepor
                 severity="warning",
                 about=f"sink {sink.name}",
                 message=f"{number} dead letter{'' if number == 1 else 's'}",
-                remedy="look at the reasons in the folder of `dead_letters.path`, and mend the cause",
+                remedy="see why (`cdc dead-letters list`), mend the cause, and send them again (`cdc dead-letters replay`)",
             )
 
 

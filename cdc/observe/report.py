@@ -28,7 +28,7 @@ from cdc.observe.saved import SavedLane, saved_lanes
 from cdc.ports import Owner, Saved, SavedGap
 
 Lane = LaneStatus | SavedLane
-_State = Literal["down", "opening", "probing", "up", "stopped", "not configured"]
+_State = Literal["down", "opening", "probing", "up", "halted", "stopped", "not configured"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
 from cdc.ports import Clock, Lease, Saved, Source
-from cdc.process import this_process
 from cdc.runtime import signals
 from cdc.runtime.assembly import (
     dead_letters_of,
@@ -29,13 +28,13 @@ from cdc.runtime.assembly import (
     remembered_registry,
     source_of,
     state_of,
-    witness_of,
 )
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
+from cdc.runtime.ownership import owned
 from cdc.runtime.witnessed import WitnessedStore
 from cdc.runtime.workers import Workers
 
@@ -74,7 +73,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         refusal = _look_before_the_start(config, source, clock)
         if refusal is not None:
             return Outcome(refusal)
-        state, lease, saved = stack.enter_context(_owned(config, clock, unreleased))
+        state, lease, saved = stack.enter_context(owned(config, clock, unreleased))
         judgement = judgement_of(config, saved, clock)
         if (refusal := _refusal(judgement)) is not None:
             return Outcome(refusal)
@@ -163,6 +162,7 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
         until_caught_up=until_caught_up,
         idle_poll_seconds=config.source.idle_poll_seconds,
         checkpoint_seconds=config.state.checkpoint_seconds,
+        max_dead_letters_per_minute=config.dead_letters.max_dead_letters_per_minute,
     )
 
 
@@ -192,29 +192,6 @@ def _refusal(judgement: Judgement) -> Stop | None:
     if not judgement.exit_code:
         return None
     return Stop(judgement.exit_code, judgement.message, judgement.remedy)
-
-
-@contextmanager
-def _owned(
-    config: Config, clock: Clock, unreleased: list[StateError]
-) -> Iterator[tuple[WitnessedStore, Lease, Saved]]:
-    runs = [(table, sink.name) for table in config.source.tables for sink in config.sinks]
-    state = WitnessedStore(state_of(config), witness_of(config), clock, runs=runs)
-    state.open()
-    try:
-        lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)
-        try:
-            saved = state.load()
-            config.check_remembered(saved.settings or {})
-            yield state, lease, saved
-        finally:
-            try:
-                state.release(lease)
-            except StateError as error:  # how the run ended is the first to be told
-                unreleased.append(error)
-                _log.warning("lease-not-released", reason=error.message)
-    finally:
-        state.close()
 
 
 def _close(outlets: Mapping[str, Outlet], seconds: float) -> None:

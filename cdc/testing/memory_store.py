@@ -121,7 +121,15 @@ class MemoryDeadLetters:
     def write(self, letters: Sequence[DeadLetter]) -> None:
         done = _meet(self.faults, "write", DeadLetterError)
         for letter in letters:
-            self.letters.setdefault((letter.pipeline, letter.sink, letter.shard, letter.sequence), letter)
+            known = self.letters.get(_name(letter))
+            if known is None or known.replayed_at is not None:
+                self.letters[_name(letter)] = letter
+        done()
+
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        done = _meet(self.faults, "write", DeadLetterError)
+        for letter in letters:
+            self.letters[_name(letter)] = replace(letter, replayed_at=at)
         done()
 
     def read(self) -> Iterator[DeadLetter]:
@@ -130,11 +138,15 @@ class MemoryDeadLetters:
     def count(self) -> Mapping[str, int]:
         counts: dict[str, int] = {}
         for letter in self.letters.values():
-            counts[letter.sink] = counts.get(letter.sink, 0) + 1
+            counts[letter.sink] = counts.get(letter.sink, 0) + (letter.replayed_at is None)
         return counts
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _name(letter: DeadLetter) -> tuple[str, str, ShardKey, str]:
+    return letter.pipeline, letter.sink, letter.shard, letter.sequence
 
 
 def _changed(saved: Saved, change: StateChange) -> Saved:

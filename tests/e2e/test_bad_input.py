@@ -385,9 +385,6 @@ COMMANDS = [
     ("sim", "--port", "1"),
     ("positions", "forget", FILE, "--sink", "bus"),
     ("schema", "infer", FILE),
-    ("dead-letters", "list", FILE),
-    ("dead-letters", "show", FILE),
-    ("dead-letters", "replay", FILE, "--force"),
 ]
 
 
