@@ -86,8 +86,8 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
                 reason=judgement.message,
                 remedy=judgement.remedy,
             )
-        saved = state.adopt(lease, saved, lost=judgement.lost)
         remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
+        saved = state.adopt(lease, saved, lost=judgement.lost)
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved, remember)

@@ -46,12 +46,11 @@ def arrived(folder: Path, sink: str) -> list[str]:
 
 
 def deliver(folder: Path, count: int) -> str:
+    def all_have() -> bool:
+        return all(len(arrived(folder, sink)) >= count for sink in ("file", "other"))
+
     with running(folder) as run:
-        eventually(
-            lambda: min(len(arrived(folder, sink)) for sink in ("file", "other")) >= count,
-            f"{count} at both",
-            run=run,
-        )
+        eventually(all_have, f"{count} changes at both", run=run)
         return run.stop().err
 
 
