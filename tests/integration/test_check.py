@@ -21,8 +21,8 @@ from tests.command.folder import file_sink, tree, write
 from tests.command.process import cdc, running
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.dynamodb_streams.tables import Tables, tables_at
-from tests.iam.calls import Call
-from tests.iam.recorder import Recorder, recorder
+from tests.iam.beside import Aws
+from tests.iam.recorder import recorder
 from tests.replica.fixtures import aws_environment, moto_endpoint
 from tests.services.server import free_port
 
@@ -30,72 +30,6 @@ __all__ = ["aws_environment", "moto_endpoint"]
 
 SCHEMA = json.loads((Path(schemas.__file__).parent / "check.schema.json").read_text("utf-8"))
 READS = re.compile(r"(Describe|Get|List|Head|Simulate)\w+")
-ROLE = "arn:aws:sts::123456789012:assumed-role/pipeline/session"
-
-
-def xml(operation: str, content: str, namespace: str) -> Reply:
-    body = f'<{operation}Response xmlns="{namespace}"><{operation}Result>{content}</{operation}Result></{operation}Response>'
-    return Reply(body.encode())
-
-
-def identity(arn: str) -> Reply:
-    content = f"<Arn>{arn}</Arn><UserId>A:b</UserId><Account>123456789012</Account>"
-    return xml("GetCallerIdentity", content, "https://sts.amazonaws.com/doc/2011-06-15/")
-
-
-def denied_by_iam() -> Reply:
-    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    return Reply(body, 403)
-
-
-class Aws:
-    """The services beside DynamoDB: what they say, by operation."""
-
-    def __init__(self, front: Recorder) -> None:
-        self.front = front
-        self.caller = ROLE
-        self.denied: set[str] = set()
-        """Actions that the simulator denies."""
-        self.simulates = True
-        self.functions: list[str] = []
-        self.units: float | None = None
-        self.answers: dict[str, Reply] = {}
-        """Instead of the emulator's, by operation."""
-        front.answer = self._answer
-
-    def _answer(self, call: Call) -> Reply | None:
-        if call.operation in self.answers:
-            return self.answers[call.operation]
-        if call.operation == "GetCallerIdentity":
-            return identity(self.caller)
-        if call.operation == "SimulatePrincipalPolicy":
-            return self._simulated(call) if self.simulates else denied_by_iam()
-        if call.operation == "ListEventSourceMappings":
-            return Reply(
-                json.dumps(
-                    {
-                        "EventSourceMappings": [
-                            {"FunctionArn": f"arn:aws:lambda:eu-west-1:1:function:{name}", "State": "Enabled"}
-                            for name in self.functions
-                        ]
-                    }
-                ).encode()
-            )
-        if call.operation == "DescribeKinesisStreamingDestination":
-            return Reply(b'{"KinesisDataStreamDestinations": [{"DestinationStatus": "ACTIVE"}]}')
-        return None
-
-    def _simulated(self, call: Call) -> Reply:
-        assert call.arguments["PolicySourceArn"] == "arn:aws:iam::123456789012:role/pipeline"
-        assert ":123456789012:table/" in call.arguments["ResourceArns.member.1"]
-        actions = [value for name, value in call.arguments.items() if name.startswith("ActionNames")]
-        members = "".join(
-            f"<member><EvalActionName>{action}</EvalActionName><EvalDecision>"
-            f"{'implicitDeny' if action in self.denied else 'allowed'}</EvalDecision></member>"
-            for action in actions
-        )
-        content = f"<EvaluationResults>{members}</EvaluationResults><IsTruncated>false</IsTruncated>"
-        return xml("SimulatePrincipalPolicy", content, "https://iam.amazonaws.com/doc/2010-05-08/")
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +110,8 @@ def test_what_was_answered_is_verified_and_the_rest_simulated(config: Path, aws:
     aws.denied = {"dynamodb:ConditionCheckItem"}
     report = checked(config)
     assert set(verdicts(report, "source").values()) == {"verified"}
+    assert {principal for principal, _ in aws.simulated} == {"arn:aws:iam::123456789012:role/pipeline"}
+    assert all(":123456789012:table/" in resource for _, resource in aws.simulated), "of the caller's account"
     found = verdicts(report, "sink dr")
     side = "table/_cdc_orders_tombstones"
     assert found["DescribeTable", side] == "verified"
