@@ -224,10 +224,12 @@ def test_a_check_takes_its_own_permissions_and_no_others(moto_endpoint: str, tmp
             KEYS["dr"]: "arn:aws:sts::111111111111:assumed-role/orders-cdc-replica/cdc",
         }
         write(tmp_path, front.url, ROWS[0])
-        done = cdc(
-            tmp_path, "check", "pipeline.yaml", env=profiles(tmp_path) | {"AWS_ENDPOINT_URL": front.url}
-        )
+        environment = profiles(tmp_path) | {"AWS_ENDPOINT_URL": front.url}
+        done = cdc(tmp_path, "check", "pipeline.yaml", env=environment)
         assert done.code == 0, done.text
+        # What a denied call leaves open is simulated, also of the source.
+        beside.answers["DescribeTable"] = error("AccessDeniedException")
+        assert cdc(tmp_path, "check", "pipeline.yaml", env=environment).code == 2
         called = front.needed()
     tables.end()
     optional = policy("check.json")
