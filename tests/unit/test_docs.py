@@ -45,6 +45,7 @@ def test_examples_are_valid() -> None:
         "file-line.schema.json",
         "dead-letter.schema.json",
         "positions.schema.json",
+        "check.schema.json",
     }
     for name, text in found:
         schema = json.loads((ROOT / "schemas" / name).read_text())
