@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import jsonschema
 import pytest
+import yaml
 
 import schemas
 from cdc.config import load
@@ -22,6 +23,7 @@ from tests.command.process import cdc, running
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.dynamodb_streams.tables import Tables, tables_at
 from tests.iam.beside import Aws
+from tests.iam.calls import Call
 from tests.iam.recorder import recorder
 from tests.replica.fixtures import aws_environment, moto_endpoint
 from tests.services.server import free_port
@@ -262,6 +264,29 @@ def test_the_rate_of_writes_makes_them_units_a_day(config: Path, aws: Aws, moto_
     a_day = [one for one in part(report, "sink dr").estimates if one.per == "day"]
     assert [(one.low, one.high) for one in a_day] == [(250, 1000)]
     assert "wrote 250 in the last 24 hours" in a_day[0].basis
+
+
+def test_a_service_that_does_not_answer_is_asked_once(
+    config: Path, aws: Aws, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tables, one question: where there is no way to a service, each question takes its whole timeout."""
+    tried: list[Call] = []
+
+    def nothing(call: Call) -> Reply | None:
+        tried.append(call)
+        raise ConnectionResetError
+
+    with recorder("http://127.0.0.1:9") as mute:
+        mute.answer = nothing
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", mute.url)
+        document = yaml.safe_load(config.read_text())
+        document["source"]["tables"].append(tables.create())
+        document["sinks"] = [file_sink()]
+        config.write_text(yaml.safe_dump(document))
+        report = checked(config)
+    assert len(tried) == 1
+    assert "not known (ConnectionClosedError): Lambda functions" in texts(report, "source")
+    assert part(report, "source").ok
 
 
 def test_the_token_service_under_its_own_name(

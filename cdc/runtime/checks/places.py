@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cdc.config import Config
-from cdc.connector import Statement
+from cdc.connector import Seen, Statement
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
 from cdc.ports import Owner
@@ -21,6 +21,14 @@ _STATE_PERMISSIONS: Mapping[str, Callable[[Config], Sequence[Statement]]] = {"sq
 """By `state.type`: what a run asks of AWS for the state store."""
 
 
+def _state_in_sqlite(config: Config) -> Sequence[Seen]:
+    return _folder(config.state.path.parent)
+
+
+_STATE_PROBES: Mapping[str, Callable[[Config], Sequence[Seen]]] = {"sqlite": _state_in_sqlite}
+"""By `state.type`: read-only calls before the state is opened, as a connector's `probe` makes them."""
+
+
 def state_permissions(config: Config) -> Sequence[Statement]:
     return _STATE_PERMISSIONS[config.state.type](config)
 
@@ -29,8 +37,8 @@ def registry(config: Config) -> Sequence[str]:
     return _folder(config.schema_.registry.path)
 
 
-def state(config: Config) -> Sequence[str]:
-    seen = list(_folder(config.state.path.parent))
+def state(config: Config) -> Sequence[Seen]:
+    seen = list(_STATE_PROBES[config.state.type](config))
     store = state_of(config, read_only=True)
     store.open()
     try:

@@ -138,10 +138,13 @@ def write(folder: Path, url: str, row: Row) -> None:
     document = changed(row)
     for name, part in (("source", document["source"]), *((sink["name"], sink) for sink in document["sinks"])):
         for key in ("role_arn", "external_id"):
-            part.pop(key)
+            part.pop(key, None)
         part |= {"profile": name, "endpoint_url": url}
     document["source"]["idle_poll_seconds"] = 0.05
-    document |= {"admin": {"port": 0}, "state": {"checkpoint_seconds": 0.1}}
+    state = document.get("state", {})
+    if state.get("type", "sqlite") != "sqlite":
+        state |= {"profile": "state", "endpoint_url": url}
+    document |= {"admin": {"port": 0}, "state": state | {"checkpoint_seconds": 0.1}}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
 
