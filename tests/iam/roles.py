@@ -37,10 +37,13 @@ ROWS = (
 )
 
 CHECK_ACTIONS = {
-    "dynamodb:DescribeKinesisStreamingDestination": "arn:aws:dynamodb:eu-west-1:000000000000:table/orders",
-    "lambda:ListEventSourceMappings": "*",
-    "cloudwatch:GetMetricData": "*",
-    "iam:SimulatePrincipalPolicy": "arn:aws:iam::000000000000:role/orders-cdc-source",
+    "dynamodb:DescribeKinesisStreamingDestination": ("arn:aws:dynamodb:eu-west-1:000000000000:table/orders",),
+    "lambda:ListEventSourceMappings": ("*",),
+    "cloudwatch:GetMetricData": ("*",),
+    "iam:SimulatePrincipalPolicy": (
+        "arn:aws:iam::000000000000:role/orders-cdc-source",
+        "arn:aws:iam::111111111111:role/orders-cdc-replica",
+    ),
 }
 """What `cdc check` can tell more with; nothing of it is needed by a run."""
 
@@ -89,7 +92,7 @@ def files() -> dict[str, dict[str, Any]]:
     found = {row.file: as_policy(statements(row)) for row in ROWS}
     found["assume-role.json"] = as_policy([assume])
     found["check.json"] = as_policy(
-        [Statement(_sid(action), (action,), (resource,), "") for action, resource in CHECK_ACTIONS.items()]
+        [Statement(_sid(action), (action,), resources, "") for action, resources in CHECK_ACTIONS.items()]
     )
     return {name: policy for name, policy in found.items() if policy is not None}
 

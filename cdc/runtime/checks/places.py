@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
-from cdc.connector import Note, Statement
+from cdc.connector import Note, Seen, Statement
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
 from cdc.ports import Clock, Owner
@@ -37,8 +37,8 @@ class Looks(Protocol):
         ...
 
 
-def state(config: Config, clock: Clock) -> Sequence[str | Note]:
-    seen: list[str | Note] = []
+def state(config: Config, clock: Clock) -> Sequence[Seen]:
+    seen: list[Seen] = []
     if isinstance(config.state, SqliteStateConfig):
         seen += _folder(config.state.path.parent)
     store = state_of(config, read_only=True)

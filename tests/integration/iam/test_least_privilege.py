@@ -15,9 +15,10 @@ import boto3
 import pytest
 import yaml
 
-from tests.command.process import eventually, running
+from tests.command.process import cdc, eventually, running
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.iam.actions import Needed, needed
+from tests.iam.beside import Aws
 from tests.iam.calls import Call, call_of
 from tests.iam.comparison import Comparison, compare
 from tests.iam.recorder import recorder
@@ -137,10 +138,13 @@ def write(folder: Path, url: str, row: Row) -> None:
     document = changed(row)
     for name, part in (("source", document["source"]), *((sink["name"], sink) for sink in document["sinks"])):
         for key in ("role_arn", "external_id"):
-            part.pop(key)
+            part.pop(key, None)
         part |= {"profile": name, "endpoint_url": url}
     document["source"]["idle_poll_seconds"] = 0.05
-    document |= {"admin": {"port": 0}, "state": {"checkpoint_seconds": 0.1}}
+    state = document.get("state", {})
+    if state.get("type", "sqlite") != "sqlite":
+        state |= {"profile": "state", "endpoint_url": url}
+    document |= {"admin": {"port": 0}, "state": state | {"checkpoint_seconds": 0.1}}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
 
@@ -210,6 +214,33 @@ def test_each_action_that_nobody_takes_is_found(row: Row, lives: Mapping[str, Li
         assert not found.missing
         # The new action on each resource, and each action on the new one.
         assert len(found.superfluous) == len(statement["Action"]) + len(statement["Resource"]) + 1
+
+
+def test_a_check_takes_its_own_permissions_and_no_others(moto_endpoint: str, tmp_path: Path) -> None:
+    tables = Tables(moto_endpoint)
+    tables.begin(tombstones=True)
+    tables.put("o-1", 1)
+    with recorder(moto_endpoint) as front:
+        beside = Aws(front)
+        beside.callers = {
+            KEYS["source"]: "arn:aws:sts::000000000000:assumed-role/orders-cdc-source/cdc",
+            KEYS["dr"]: "arn:aws:sts::111111111111:assumed-role/orders-cdc-replica/cdc",
+        }
+        write(tmp_path, front.url, ROWS[0])
+        environment = profiles(tmp_path) | {"AWS_ENDPOINT_URL": front.url}
+        done = cdc(tmp_path, "check", "pipeline.yaml", env=environment)
+        assert done.code == 0, done.text
+        # What a denied call leaves open is simulated, also of the source.
+        beside.answers["DescribeTable"] = error("AccessDeniedException")
+        assert cdc(tmp_path, "check", "pipeline.yaml", env=environment).code == 2
+        called = front.needed()
+    tables.end()
+    optional = policy("check.json")
+    for part, name in (("source", "source.json"), ("dr", "sink-replica.json")):
+        both = {"Statement": [*policy(name)["Statement"], *optional["Statement"]]}
+        assert not compare(called[KEYS[part]], both).missing
+    by_anyone = set().union(*called.values())
+    assert not compare(by_anyone, optional).superfluous
 
 
 def test_nobody_else_called(lives: Mapping[str, Life]) -> None:
