@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from cdc.core import policy
-from cdc.core.halting import finished, halt
+from cdc.core.halting import finished, halt, hold
 from cdc.core.lineage import Lane, LaneEvent, LaneState, ShardEntry
 from cdc.core.messages import (
     Accepted,
@@ -19,6 +19,7 @@ from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
+from cdc.errors import RegistryError
 from cdc.model import Batch, Place, ShardKey, end_of_shard
 
 _EVIDENCE_SHARE = 144
@@ -93,6 +94,7 @@ class Delivery:
         lane, given = self._find(event.sink, event.shard, event.id)
         if lane is None or given is None or given.accepted:
             return
+        lane.hold = None
         self._accept(given, self._world.sinks[event.sink])
         self._world.touch(event.shard)
         sink = self._world.sinks[event.sink]
@@ -104,6 +106,8 @@ class Delivery:
         lane, given = self._find(event.sink, event.shard, event.id)
         if lane is None or given is None or given.delivered:
             return
+        if not given.accepted:
+            lane.hold = None
         self._accept(given, self._world.sinks[event.sink])
         given.delivered = True
         entry = self._world.entry(event.shard)
@@ -166,7 +170,8 @@ class Delivery:
         sink.redelivered += given.changes
         lane.tracker.fail(given)
         lane.evidence.records()
-        rule = policy.rule(policy.SINK, event.error)
+        table = policy.SCHEMAS if isinstance(event.error, RegistryError) else policy.SINK
+        rule = policy.rule(table, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
             world.stop(
                 policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy
@@ -177,6 +182,8 @@ class Delivery:
             if not first:
                 return  # it came back with the one that is to blame
             halt(world, self._saving, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+        elif rule.action is policy.Action.HOLD_SHARD:
+            hold(world, lane, event.error, rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
             self._opening.lose(sink, event.error, rule.remedy)
 

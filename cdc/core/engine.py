@@ -101,6 +101,8 @@ class Engine:
                 self._delivery.durable(event)
             case m.WriteFailed():
                 self._delivery.failed(event)
+            case m.Learnt():
+                self._saving.remember(event.settings)
             case m.Flushed():
                 self._opening.flushed(event)
             case m.LettersWritten():

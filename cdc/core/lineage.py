@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cdc.core.tracker import Tracker
+from cdc.errors import CdcError
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
 
@@ -124,6 +125,18 @@ class Evidence:
         return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a shard waits at a sink that goes on."""
+
+    error: CdcError
+    remedy: str
+    until: float
+    """Monotonic: when it is tried again."""
+    failures: int
+    """In a row."""
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """One shard at one sink."""
@@ -135,6 +148,7 @@ class Lane:
     halted_because: str = ""
     remedy: str = ""
     gap: bool = False
+    hold: Hold | None = None
     started: float | None = None
     """Monotonic, also below 0: when this sink began on this stream, if that is saved or about to be."""
     epoch: int = 0

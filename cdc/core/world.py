@@ -198,6 +198,7 @@ class World:
         return (
             lane.state is LaneState.FLOWING
             and sink.may_be_given
+            and (lane.hold is None or self.now.monotonic >= lane.hold.until)
             and not tracker.returning
             and tracker.unaccepted is None
             and sink.unaccepted_bytes < self.settings.max_unaccepted_bytes

@@ -11,16 +11,23 @@ import structlog
 from cdc.config import Config
 from cdc.core import policy
 from cdc.core.engine import Engine
-from cdc.core.messages import Stop, StopRequested
+from cdc.core.messages import Learnt, Stop, StopRequested
 from cdc.core.world import Settings
-from cdc.errors import CdcError, ConfigError, ErrorKind
+from cdc.errors import CdcError, ConfigError, ErrorKind, RegistryError
 from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
-from cdc.ports import Clock, Lease, Saved, Source, StateStore
+from cdc.ports import Clock, Lease, Saved, SchemaRegistry, Source, StateStore
 from cdc.process import this_process
 from cdc.runtime import signals
-from cdc.runtime.assembly import dead_letters_of, outlets_of, remembered_registry, source_of, state_of
+from cdc.runtime.assembly import (
+    dead_letters_of,
+    outlets_of,
+    registry_of,
+    remembered_registry,
+    source_of,
+    state_of,
+)
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
@@ -58,10 +65,14 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         source = source_of(config, clock, metrics.api_call)
         stack.callback(source.close)
-        outlets = outlets_of(config, workers, clock, metrics.api_call)
+        registry = _registry(config, inbox, metrics)
+        outlets = outlets_of(config, registry, workers, clock, metrics.api_call)
         _look_before_the_first_start(config, source)
         state, lease, saved = stack.enter_context(_owned(config, clock))
-        remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
+        remember = {
+            **config.remembered(),
+            **remembered_registry(config, registry, saved.settings or {}, create=True),
+        }
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved, remember)
@@ -123,6 +134,14 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
             _close(outlets, _CLOSE_SECONDS if loop.is_owner else 0.0)
         _log.info("ended", exit_code=stop.exit_code, reason=stop.reason)
         return stop
+
+
+def _registry(config: Config, inbox: Inbox, metrics: Metrics) -> SchemaRegistry:
+    """What it learns is saved with the positions."""
+    try:
+        return registry_of(config, lambda settings: inbox.put(Learnt(settings)), metrics.api_call)
+    except RegistryError as error:
+        raise ConfigError(error.message, remedy=remedy(policy.SCHEMAS, error)) from error
 
 
 def _settings(config: Config, until_caught_up: bool) -> Settings:

@@ -3,12 +3,17 @@
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cdc.config import Config
-from cdc.connector import EnvelopeName, SinkContext, SourceContext
-from cdc.errors import ConfigError, ErrorKind, SourceError
+import structlog
+from pydantic import SecretStr
+
+from cdc.config import Config, ConfluentRegistryConfig, FilesRegistryConfig
+from cdc.connector import AnySinkConnector, EnvelopeName, SinkContext, SourceContext
+from cdc.errors import ConfigError, ErrorKind, RegistryError, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
-from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
+from cdc.ports import Clock, DeadLetters, Encoder, SchemaRegistry, Source, StateStore
 from cdc.runtime.dispatch import Outlet
 from cdc.runtime.encoding import SharedEncoder
 from cdc.runtime.workers import Workers
@@ -16,8 +21,15 @@ from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
 from schemas.document import DocumentEncoder
 from schemas.registry.files import FilesRegistry
+from schemas.registry.remembering import RememberingRegistry
+from schemas.subjects import Subjects
+
+if TYPE_CHECKING:
+    from schemas.registry.confluent import Access
 
 CountCall = Callable[[str, str], None]
+Learnt = Callable[[Mapping[str, str]], None]
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class CheckedSource:
@@ -103,41 +115,140 @@ def sink_context(
     )
 
 
-_REGISTRY = "schema.registry.files"
+def registry_of(config: Config, learnt: Learnt, count_call: CountCall) -> SchemaRegistry:
+    """The schema registry, which is not asked anything yet.
+
+    Args:
+        config: names it.
+        learnt: takes what a registry wants to know after a restart; called from the sinks' threads.
+        count_call: as the connectors'.
+
+    Raises:
+        ConfigError: its package is not installed.
+        RegistryError: `CONFIGURATION` if its certificates cannot be read.
+    """
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig):
+        return FilesRegistry(settings.path)
+    with packages_of("the schema registry"):
+        from schemas.registry.confluent import ConfluentRegistry
+
+    server = ConfluentRegistry(
+        access_of(settings), auto_register=settings.auto_register, count_call=count_call
+    )
+    return RememberingRegistry(server, learnt)
 
 
-def remembered_registry(config: Config, saved: Mapping[str, str], *, create: bool) -> dict[str, str]:
-    """What the state remembers of the schema registry, where a sink needs one.
+def access_of(settings: ConfluentRegistryConfig) -> "Access":
+    from schemas.registry.confluent import Access
+
+    basic = settings.basic
+    return Access(
+        settings.url,
+        username=basic.username if basic is not None else "",
+        password=_secret(basic.password if basic is not None else None),
+        bearer_token=_secret(settings.bearer_token),
+        logical_cluster=settings.logical_cluster or "",
+        ca_file=settings.ca_file,
+        certificate_file=settings.certificate_file,
+        key_file=settings.key_file,
+        key_password=_secret(settings.key_password),
+        timeout_seconds=settings.timeout_seconds,
+    )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""
+
+
+_TYPE = "schema.registry.type"
+_FILES = "schema.registry.files"
+_SUBJECT = "schema.registry.subject"
+
+
+def remembered_registry(
+    config: Config, registry: SchemaRegistry, saved: Mapping[str, str], *, create: bool
+) -> dict[str, str]:
+    """What the state remembers of the schema registry, where a sink needs one; a registry gets back what it learnt.
 
     Raises:
         ConfigError: it is another one than before: ids, and with them keys and their partitions, would change.
     """
     if all(config.envelope_of(sink) is None for sink in config.sinks):
         return {}
-    path = config.schema_.registry.path
-    identity = FilesRegistry(path).identity(create=create and _REGISTRY not in saved)
-    if identity != saved.get(_REGISTRY, identity):
+    settings = config.schema_.registry
+    present = {_TYPE: settings.type}
+    # The type was not saved when there was but one.
+    before = {_TYPE: "files"} | dict(saved) if _FILES in saved else dict(saved)
+    if isinstance(settings, ConfluentRegistryConfig):
+        present[_SUBJECT] = settings.subject
+    for key in (_TYPE, _SUBJECT):
+        if before.get(key, present.get(key)) != present.get(key) and (key == _TYPE or _SUBJECT in present):
+            raise ConfigError(
+                f"{key} is {present[key]}, and this pipeline's positions were saved with {before[key]}",
+                remedy="put it back: new ids would give the same items other keys; or begin anew under another pipeline "
+                "name",
+            )
+    if isinstance(registry, RememberingRegistry):
+        registry.recall(saved)
+        _verify(registry)
+    elif isinstance(registry, FilesRegistry) and isinstance(settings, FilesRegistryConfig):
+        present[_FILES] = _identity(registry, settings.path, saved, create=create)
+    return present
+
+
+def _identity(registry: FilesRegistry, path: Path, saved: Mapping[str, str], *, create: bool) -> str:
+    identity = registry.identity(create=create and _FILES not in saved)
+    if identity != saved.get(_FILES, identity):
         raise ConfigError(
             f"{path}: not the schema registry with which this pipeline's positions were saved",
             remedy="restore the folder: what was delivered cannot be read without its ids, and new ids would give the "
             "same items other keys; or begin anew under another pipeline name",
         )
-    return {_REGISTRY: identity}
+    return identity
 
 
-def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:
-    """Every sink with its thread and its encoder; sinks that want the same bytes share one encoder."""
-    encoders: dict[EnvelopeName, Encoder] = {}
-    registry = FilesRegistry(config.schema_.registry.path)
+def _verify(registry: RememberingRegistry) -> None:
+    try:
+        registry.verify()
+    except RegistryError as error:
+        if error.kind is ErrorKind.CONFIGURATION:
+            raise ConfigError(error.message, remedy=error.remedy) from error
+        # What is known needs no registry, and before anything new is registered it is asked again.
+        _log.warning("schema-registry-not-verified", reason=error.message, remedy=error.remedy)
+
+
+def subjects_of(config: Config, sink: Any, connector: AnySinkConnector) -> Subjects:
+    """Under which names this sink's schemas are registered. In a folder ids go by the schema alone."""
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig) or settings.subject == "record-name":
+        return Subjects()
+    topic = connector.topic(sink)
+    return Subjects(settings.subject, topic, config.pipeline) if topic else Subjects()
+
+
+def outlets_of(
+    config: Config, registry: SchemaRegistry, workers: Workers, clock: Clock, count_call: CountCall
+) -> dict[str, Outlet]:
+    """Every sink with its thread and its encoder; sinks that want the same bytes under the same ids share one encoder."""
+    encoders: dict[tuple[EnvelopeName, Subjects], Encoder] = {}
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
         envelope = config.envelope_of(sink)
-        if envelope is not None and envelope not in encoders:
-            release = importlib.metadata.version("dynamodb-cdc")
-            encoder = DocumentEncoder(registry, envelope, pipeline=config.pipeline, release=release)
-            encoders[envelope] = SharedEncoder(encoder)
+        encoder = None
+        if envelope is not None:
+            subjects = subjects_of(config, sink, connector)
+            encoder = encoders.get((envelope, subjects))
+            if encoder is None:
+                release = importlib.metadata.version("dynamodb-cdc")
+                encoder = SharedEncoder(
+                    DocumentEncoder(
+                        registry, envelope, pipeline=config.pipeline, release=release, subjects=subjects
+                    )
+                )
+                encoders[envelope, subjects] = encoder
         with packages_of(f"sink {sink.name}"):
             built = connector.build(sink, sink_context(config, sink.name, workers, clock, count_call))
         thread = workers.pool(f"sink-{sink.name}", 1)
-        outlets[sink.name] = Outlet(built, encoders[envelope] if envelope is not None else None, thread)
+        outlets[sink.name] = Outlet(built, encoder, thread)
     return outlets

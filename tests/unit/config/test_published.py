@@ -10,8 +10,9 @@ import yaml
 from cdc.config import (
     AdminConfig,
     Config,
+    ConfluentRegistryConfig,
     DeadLettersConfig,
-    RegistryConfig,
+    FilesRegistryConfig,
     SchemaConfig,
     StateConfig,
     json_schema,
@@ -95,7 +96,16 @@ def test_the_connectors_that_are_given_are_the_ones_described() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Config, SchemaConfig, RegistryConfig, StateConfig, DeadLettersConfig, AdminConfig]
+    "model",
+    [
+        Config,
+        SchemaConfig,
+        FilesRegistryConfig,
+        ConfluentRegistryConfig,
+        StateConfig,
+        DeadLettersConfig,
+        AdminConfig,
+    ],
 )
 def test_every_key_has_a_meaning(model: type[ConfigModel]) -> None:
     assert {name for name, field in model.model_fields.items() if not field.description} == set()
