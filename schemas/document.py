@@ -113,13 +113,15 @@ class DocumentEncoder:
         table, key = stream.table, stream.key
         schemas = self._schemas.get((table, key))
         if schemas is None:
-            register, subjects = self._registry.register, self._subjects
+            register = self._registry.register
+            of = {"account": stream.account, "region": stream.region}
             schemas = _Schemas(
                 register(
-                    subjects.key(stream, envelope.key_record(table)), envelope.key_schema(table, key)
+                    self._subjects.key(table, envelope.key_record(table), **of),
+                    envelope.key_schema(table, key),
                 ),
                 register(
-                    subjects.value(stream, envelope.value_record(table, self._envelope)),
+                    self._subjects.value(table, envelope.value_record(table, self._envelope), **of),
                     envelope.value_schema(table, key, self._envelope),
                 ),
             )

@@ -8,8 +8,6 @@ named like the table, and holds another envelope.
 from dataclasses import dataclass
 from typing import Literal
 
-from cdc.model import Stream
-
 SubjectStrategy = Literal["topic-name", "record-name", "topic-record-name"]
 
 
@@ -22,27 +20,22 @@ class Subjects:
     """The sink's template of a topic: {table} {account} {region} {pipeline}. Empty: it has no topics."""
     pipeline: str = ""
 
-    def key(self, stream: Stream, record: str) -> str:
+    def key(self, table: str, record: str, *, account: str = "", region: str = "") -> str:
         """The subject of a key.
 
         Args:
-            stream: whose changes they are.
+            table: whose changes they are.
             record: the full name of the record.
+            account: of the table's stream.
+            region: of the table's stream.
         """
-        return self._name(stream, record, "key")
+        return self._name(record, "key", table=table, account=account, region=region)
 
-    def value(self, stream: Stream, record: str) -> str:
-        return self._name(stream, record, "value")
+    def value(self, table: str, record: str, *, account: str = "", region: str = "") -> str:
+        return self._name(record, "value", table=table, account=account, region=region)
 
-    def _name(self, stream: Stream, record: str, part: str) -> str:
+    def _name(self, record: str, part: str, **stream: str) -> str:
         if not self.topic or self.strategy == "record-name":
             return record
-        topic = self.topic.format_map(
-            {
-                "table": stream.table,
-                "account": stream.account,
-                "region": stream.region,
-                "pipeline": self.pipeline,
-            }
-        )
+        topic = self.topic.format_map(stream | {"pipeline": self.pipeline})
         return f"{topic}-{part}" if self.strategy == "topic-name" else f"{topic}-{record}"

@@ -101,7 +101,9 @@ class ConfluentRegistryConfig(ConfigModel):
     @field_validator("bearer_token")
     @classmethod
     def _token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not (token.get_secret_value() and set(token.get_secret_value()) <= _PRINTABLE):
+        if token is not None and not (
+            token.get_secret_value() and set(token.get_secret_value()) <= _PRINTABLE
+        ):
             raise ValueError("expected a token: printable ASCII without white space")
         return token
 

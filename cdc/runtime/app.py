@@ -20,19 +20,13 @@ from cdc.observe.metrics import Metrics
 from cdc.ports import Clock, Lease, Saved, SchemaRegistry, Source, StateStore
 from cdc.process import this_process
 from cdc.runtime import signals
-from cdc.runtime.assembly import (
-    dead_letters_of,
-    outlets_of,
-    registry_of,
-    remembered_registry,
-    source_of,
-    state_of,
-)
+from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, state_of
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
+from cdc.runtime.registry import registry_of, remembered_registry
 from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5

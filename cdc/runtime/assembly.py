@@ -1,17 +1,13 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import structlog
-from pydantic import SecretStr
-
-from cdc.config import Config, ConfluentRegistryConfig, FilesRegistryConfig
+from cdc.config import Config, FilesRegistryConfig
 from cdc.connector import AnySinkConnector, EnvelopeName, SinkContext, SourceContext
-from cdc.errors import ConfigError, ErrorKind, RegistryError, SourceError
+from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
 from cdc.ports import Clock, DeadLetters, Encoder, SchemaRegistry, Source, StateStore
 from cdc.runtime.dispatch import Outlet
@@ -20,16 +16,10 @@ from cdc.runtime.workers import Workers
 from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
 from schemas.document import DocumentEncoder
-from schemas.registry.files import FilesRegistry
-from schemas.registry.remembering import RememberingRegistry
+from schemas.envelope import key_record, value_record
 from schemas.subjects import Subjects
 
-if TYPE_CHECKING:
-    from schemas.registry.confluent import Access
-
 CountCall = Callable[[str, str], None]
-Learnt = Callable[[Mapping[str, str]], None]
-_log = structlog.stdlib.get_logger(__name__)
 
 
 class CheckedSource:
@@ -115,109 +105,6 @@ def sink_context(
     )
 
 
-def registry_of(config: Config, learnt: Learnt, count_call: CountCall) -> SchemaRegistry:
-    """The schema registry, which is not asked anything yet.
-
-    Args:
-        config: names it.
-        learnt: takes what a registry wants to know after a restart; called from the sinks' threads.
-        count_call: as the connectors'.
-
-    Raises:
-        ConfigError: its package is not installed.
-        RegistryError: `CONFIGURATION` if its certificates cannot be read.
-    """
-    settings = config.schema_.registry
-    if isinstance(settings, FilesRegistryConfig):
-        return FilesRegistry(settings.path)
-    with packages_of("the schema registry"):
-        from schemas.registry.confluent import ConfluentRegistry
-
-    server = ConfluentRegistry(
-        access_of(settings), auto_register=settings.auto_register, count_call=count_call
-    )
-    return RememberingRegistry(server, learnt)
-
-
-def access_of(settings: ConfluentRegistryConfig) -> "Access":
-    from schemas.registry.confluent import Access
-
-    basic = settings.basic
-    return Access(
-        settings.url,
-        username=basic.username if basic is not None else "",
-        password=_secret(basic.password if basic is not None else None),
-        bearer_token=_secret(settings.bearer_token),
-        logical_cluster=settings.logical_cluster or "",
-        ca_file=settings.ca_file,
-        certificate_file=settings.certificate_file,
-        key_file=settings.key_file,
-        key_password=_secret(settings.key_password),
-        timeout_seconds=settings.timeout_seconds,
-    )
-
-
-def _secret(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value is not None else ""
-
-
-_TYPE = "schema.registry.type"
-_FILES = "schema.registry.files"
-_SUBJECT = "schema.registry.subject"
-
-
-def remembered_registry(
-    config: Config, registry: SchemaRegistry, saved: Mapping[str, str], *, create: bool
-) -> dict[str, str]:
-    """What the state remembers of the schema registry, where a sink needs one; a registry gets back what it learnt.
-
-    Raises:
-        ConfigError: it is another one than before: ids, and with them keys and their partitions, would change.
-    """
-    if all(config.envelope_of(sink) is None for sink in config.sinks):
-        return {}
-    settings = config.schema_.registry
-    present = {_TYPE: settings.type}
-    # The type was not saved when there was but one.
-    before = {_TYPE: "files"} | dict(saved) if _FILES in saved else dict(saved)
-    if isinstance(settings, ConfluentRegistryConfig):
-        present[_SUBJECT] = settings.subject
-    for key in (_TYPE, _SUBJECT):
-        if before.get(key, present.get(key)) != present.get(key) and (key == _TYPE or _SUBJECT in present):
-            raise ConfigError(
-                f"{key} is {present[key]}, and this pipeline's positions were saved with {before[key]}",
-                remedy="put it back: new ids would give the same items other keys; or begin anew under another pipeline "
-                "name",
-            )
-    if isinstance(registry, RememberingRegistry):
-        registry.recall(saved)
-        _verify(registry)
-    elif isinstance(registry, FilesRegistry) and isinstance(settings, FilesRegistryConfig):
-        present[_FILES] = _identity(registry, settings.path, saved, create=create)
-    return present
-
-
-def _identity(registry: FilesRegistry, path: Path, saved: Mapping[str, str], *, create: bool) -> str:
-    identity = registry.identity(create=create and _FILES not in saved)
-    if identity != saved.get(_FILES, identity):
-        raise ConfigError(
-            f"{path}: not the schema registry with which this pipeline's positions were saved",
-            remedy="restore the folder: what was delivered cannot be read without its ids, and new ids would give the "
-            "same items other keys; or begin anew under another pipeline name",
-        )
-    return identity
-
-
-def _verify(registry: RememberingRegistry) -> None:
-    try:
-        registry.verify()
-    except RegistryError as error:
-        if error.kind is ErrorKind.CONFIGURATION:
-            raise ConfigError(error.message, remedy=error.remedy) from error
-        # What is known needs no registry, and before anything new is registered it is asked again.
-        _log.warning("schema-registry-not-verified", reason=error.message, remedy=error.remedy)
-
-
 def subjects_of(config: Config, sink: Any, connector: AnySinkConnector) -> Subjects:
     """Under which names this sink's schemas are registered. In a folder ids go by the schema alone."""
     settings = config.schema_.registry
@@ -225,6 +112,20 @@ def subjects_of(config: Config, sink: Any, connector: AnySinkConnector) -> Subje
         return Subjects()
     topic = connector.topic(sink)
     return Subjects(settings.subject, topic, config.pipeline) if topic else Subjects()
+
+
+def known_subjects(config: Config) -> list[str]:
+    """The subjects that a run will use, as far as they do not depend on the account and region of a stream."""
+    found: dict[str, None] = {}
+    for sink, connector in config.sinks_with_connectors():
+        envelope = config.envelope_of(sink)
+        subjects = subjects_of(config, sink, connector)
+        if envelope is None or "{account}" in subjects.topic or "{region}" in subjects.topic:
+            continue
+        for table in config.source.tables:
+            found[subjects.key(table, key_record(table))] = None
+            found[subjects.value(table, value_record(table, envelope))] = None
+    return list(found)
 
 
 def outlets_of(

@@ -7,19 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdc.config import Config
+from cdc.config import Config, FilesRegistryConfig
 from cdc.connector import AnySinkConnector, SinkContext, SourceContext
 from cdc.core import policy
 from cdc.errors import CdcError, ConfigError, ErrorKind
 from cdc.ports import Clock
 from cdc.runtime.assembly import (
     dead_letters_of,
+    known_subjects,
     packages_of,
-    remembered_registry,
     sink_context,
     source_of,
     state_of,
 )
+from cdc.runtime.registry import confluent_of, registry_of, remembered_registry
 from cdc.runtime.workers import Workers
 
 Rules = Mapping[ErrorKind, policy.Rule]
@@ -57,7 +58,7 @@ def _findings(config: Config, clock: Clock, workers: Workers) -> Iterator[Findin
         envelope = config.envelope_of(sink)
         takes = [f"takes Avro in the envelope {envelope}"] if envelope else []
         yield _find(f"sink {sink.name}", policy.SINK, partial(_sink, connector, sink, context, takes))
-    yield _find("schema registry", policy.STATE, lambda: _folder(config.schema_.registry.path))
+    yield _find("schema registry", policy.SCHEMAS, lambda: _registry(config))
     yield _find("state", policy.STATE, lambda: _state(config))
     yield _find("dead letters", policy.STATE, lambda: _dead_letters(config))
 
@@ -87,6 +88,13 @@ def _sink(
         return [*takes, *connector.probe(sink, context)]
 
 
+def _registry(config: Config) -> Sequence[str]:
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig):
+        return _folder(settings.path)
+    return confluent_of(settings, _uncounted).probe(known_subjects(config))
+
+
 def _folder(path: Path) -> Sequence[str]:
     """The folder, or the nearest above it that exists, is one that this process may write to."""
     nearest = path
@@ -111,7 +119,8 @@ def _state(config: Config) -> Sequence[str]:
     finally:
         state.close()
     config.check_remembered(saved.settings or {})
-    remembered_registry(config, saved.settings or {}, create=False)
+    registry = registry_of(config, _unlearnt, _uncounted)
+    remembered_registry(config, registry, saved.settings or {}, create=False)
     if owner is not None:
         seen.append(f"last owner: process {owner.pid} on {owner.host}")
     return [*seen, f"{len(saved.cursors)} positions saved"]
@@ -125,6 +134,10 @@ def _dead_letters(config: Config) -> Sequence[str]:
         return [*seen, f"{sum(letters.count().values())} dead letters"]
     finally:
         letters.close()
+
+
+def _unlearnt(settings: Mapping[str, str]) -> None:
+    """A check registers nothing."""
 
 
 def _uncounted(operation: str, outcome: str) -> None:

@@ -8,13 +8,16 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2 as httpx
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from cdc.errors import ErrorKind, RegistryError
 
-NOT_THE_API = "look whether `url` is the API of a schema registry, path included, and what a proxy in between answers"
+NOT_THE_API = (
+    "look whether `url` is the API of a schema registry, path included, and what a proxy in between answers"
+)
 
 _KINDS: Mapping[int, ErrorKind] = {
     # Confluent documentation, "Schema Registry API Reference": by status, and by error code where that says more.
@@ -93,7 +96,8 @@ def mapped_errors(about: str, *, timeout_seconds: float, not_found: str = "") ->
 
 def _refusal(about: str, error: SchemaRegistryError, not_found: str) -> RegistryError:
     status = error.http_status_code
-    code = error.error_code if isinstance(error.error_code, int) else SchemaRegistryError.UNKNOWN
+    said_code: Any = error.error_code  # whatever JSON the answer has there
+    code = said_code if isinstance(said_code, int) else SchemaRegistryError.UNKNOWN
     told = f"{about}: HTTP {status}" + (f", error code {code}" if code not in (-1, status) else "")
     if status == 404:  # noqa: PLR2004 - as in the API's reference
         if code in _NOT_FOUND:

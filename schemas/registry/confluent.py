@@ -7,6 +7,7 @@ attempt at each address, without a pause: retrying is the engine's decision.
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +77,7 @@ class ConfluentRegistry:
         """
         remedy = "" if self._auto_register else _register_by_hand(subject)
         about = f"{self._place}: subject {subject}"
+        id_: Any  # whatever JSON the answer has there
         if self._auto_register:
             id_ = self._ask("register", about, lambda: self._client.register_schema(subject, Schema(schema)))
         else:
@@ -109,7 +111,7 @@ class ConfluentRegistry:
         malformed = RegistryError(
             ErrorKind.MALFORMED, f"{about}: the answer holds no Avro schema", remedy=NOT_THE_API
         )
-        text = found.schema_str
+        text: Any = found.schema_str
         if not isinstance(text, str) or (found.schema_type or "AVRO") != "AVRO":
             raise malformed
         try:
@@ -133,8 +135,8 @@ class ConfluentRegistry:
         seen = [f"{self._place}: mode {mode or 'not told'}, compatibility {level or 'not told'}"]
         missing = []
         for subject in subjects:
-            versions = self._told("versions", lambda name=subject: self._client.get_versions(name))
-            own = self._told("config", lambda name=subject: self._client.get_compatibility(name))
+            versions = self._told("versions", partial(self._client.get_versions, subject))
+            own = self._told("config", partial(self._client.get_compatibility, subject))
             if not versions:
                 missing.append(subject)
             count = f"{len(versions)} versions" if versions else "not registered yet"
@@ -167,7 +169,7 @@ class ConfluentRegistry:
 
     def _ask(self, operation: str, about: str, call: Callable[[], T], remedy: str = "") -> T:
         # What is known is remembered elsewhere. The client would answer with what it sent instead of what is there.
-        self._client.clear_caches()
+        self._client.clear_caches()  # type: ignore[no-untyped-call]
         try:
             with mapped_errors(about, timeout_seconds=self._timeout_seconds, not_found=remedy):
                 answer = call()

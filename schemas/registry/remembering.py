@@ -8,6 +8,7 @@ process begins and before anything new is registered, whether readers still get 
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 from cdc.errors import ErrorKind, RegistryError
@@ -76,7 +77,8 @@ class RememberingRegistry:
         """
         for id_, reader in list(self._unverified.items()):
             try:
-                same = reader_fingerprint(self._ask(lambda known=id_: self._registry.schema(known)).text) == reader
+                found = self._ask(partial(self._registry.schema, id_))
+                same = reader_fingerprint(found.text) == reader
             except RegistryError as error:
                 if error.kind is not ErrorKind.NOT_FOUND:
                     raise
@@ -101,7 +103,7 @@ class RememberingRegistry:
         if id_ is not None:
             return RegisteredSchema(id_, subject, schema)
         self.verify()
-        registered = self._ask(lambda: self._registry.register(subject, schema))
+        registered = self._ask(partial(self._registry.register, subject, schema))
         reader = reader_fingerprint(schema)
         self._known[key] = registered.id
         self._readers[registered.id] = reader
