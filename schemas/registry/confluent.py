@@ -139,7 +139,7 @@ class ConfluentRegistry:
             own = self._told("config", partial(self._client.get_compatibility, subject))
             if not versions:
                 missing.append(subject)
-            count = f"{len(versions)} versions" if versions else "not registered yet"
+            count = _counted(len(versions)) if versions else "not registered yet"
             seen.append(f"subject {subject}: {count}" + (f", compatibility {own}" if own else ""))
         if missing and not self._auto_register:
             raise RegistryError(
@@ -178,6 +178,10 @@ class ConfluentRegistry:
             raise
         self._count_call(f"registry-{operation}", "ok")
         return answer
+
+
+def _counted(versions: int) -> str:
+    return f"{versions} version{'' if versions == 1 else 's'}"
 
 
 def _register_by_hand(subject: str) -> str:

@@ -138,8 +138,3 @@ _OF_THE_CALL = (
     ErrorKind.CONFIGURATION,
 )
 """The registry answers, and says no to this one."""
-
-
-def is_remembered(settings: Mapping[str, str]) -> bool:
-    """Whether ids of a registry are in these settings."""
-    return any(key.startswith(_PREFIX) for key in settings)
