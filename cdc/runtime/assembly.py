@@ -55,7 +55,7 @@ class CheckedSource:
 
 
 @contextmanager
-def packages_of(place: str) -> Iterator[None]:
+def packages_of(place: str, *, extra: str = "") -> Iterator[None]:
     """A connector imports its vendor's package when it is built: an extra that is not installed shows here.
 
     Raises:
@@ -68,7 +68,9 @@ def packages_of(place: str) -> Iterator[None]:
             raise
         raise ConfigError(
             f"{place} needs the Python package {error.name}, which is not installed",
-            remedy="pip install 'dynamodb-cdc[all]', or the extra that is named after the connector",
+            remedy=f"pip install 'dynamodb-cdc[{extra}]'"
+            if extra
+            else "pip install 'dynamodb-cdc[all]', or the extra that is named after the connector",
         ) from None
 
 

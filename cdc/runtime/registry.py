@@ -49,7 +49,7 @@ def confluent_of(settings: ConfluentRegistryConfig, count_call: CountCall) -> "C
     Raises:
         ConfigError, RegistryError: as `registry_of`.
     """
-    with packages_of("the schema registry"):
+    with packages_of("the schema registry", extra="registry"):
         from schemas.registry.confluent import ConfluentRegistry
 
     return ConfluentRegistry(
