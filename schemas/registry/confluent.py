@@ -4,6 +4,7 @@ Needs `confluent-kafka[schemaregistry]` (extra `registry`), which importing this
 attempt at each address, without a pause: retrying is the engine's decision.
 """
 
+import json
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -77,14 +78,15 @@ class ConfluentRegistry:
         """
         remedy = "" if self._auto_register else _register_by_hand(subject)
         about = f"{self._place}: subject {subject}"
+        # Without white space: to some servers (Apicurio) it makes another schema.
+        sent = Schema(json.dumps(json.loads(schema), ensure_ascii=False, separators=(",", ":")))
         id_: Any  # whatever JSON the answer has there
         if self._auto_register:
-            id_ = self._ask("register", about, lambda: self._client.register_schema(subject, Schema(schema)))
+            id_ = self._ask("register", about, partial(self._client.register_schema, subject, sent))
         else:
-            found = self._ask(
-                "lookup", about, lambda: self._client.lookup_schema(subject, Schema(schema)), remedy
-            )
-            id_ = found.schema_id
+            id_ = self._ask(
+                "lookup", about, partial(self._client.lookup_schema, subject, sent), remedy
+            ).schema_id
         if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= _LARGEST_ID:
             raise RegistryError(
                 ErrorKind.MALFORMED,
@@ -130,7 +132,7 @@ class ConfluentRegistry:
             RegistryError: as `schema`; `ACCESS_DENIED` also if nothing may be written there and something will have to
                 be, `NOT_FOUND` if a subject is missing that is not going to be registered.
         """
-        mode = self._told("mode", self._client.get_global_mode)
+        mode = self._mode()
         level = self._told("config", self._client.get_compatibility)
         seen = [f"{self._place}: mode {mode or 'not told'}, compatibility {level or 'not told'}"]
         missing = []
@@ -157,6 +159,15 @@ class ConfluentRegistry:
 
     def close(self) -> None:
         self._client.close()
+
+    def _mode(self) -> str | None:
+        """None where the server has none (Apicurio): whether it is a registry at all, the other calls show."""
+        try:
+            return self._told("mode", self._client.get_global_mode)
+        except RegistryError as error:
+            if error.kind is ErrorKind.MALFORMED:
+                return None
+            raise
 
     def _told(self, operation: str, call: Callable[[], T]) -> T | None:
         """The answer; None where there is none, which is one too."""

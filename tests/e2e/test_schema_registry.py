@@ -224,7 +224,10 @@ def test_a_schema_that_the_registry_refuses_stops_its_table_alone(pipeline: Pipe
         pipeline.wait_for(pipeline.orders, 1, run)
         status = run.admin("/status")[1]
         pipeline.said += [status, run.stop().text]
-    assert "the schema is not compatible with the ones that the subject has (NAME_MISMATCH, BACKWARD)" in halted["reason"]
+    assert (
+        "the schema is not compatible with the ones that the subject has (NAME_MISMATCH, BACKWARD)"
+        in halted["reason"]
+    )
     assert f"cdc.{pipeline.lines}-value" in halted["reason"]
     assert '\\"type\\"' not in pipeline.said[-1], "no schema in the log"
     assert "compatibility" in halted["remedy"]

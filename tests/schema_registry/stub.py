@@ -55,6 +55,8 @@ class Stub:
     tls: ssl.SSLContext | None = None
     mode: str = "READWRITE"
     compatibility: str = "BACKWARD"
+    levels: dict[str, str] = field(default_factory=dict)
+    """Compatibility by subject, where it has one of its own."""
     first_id: int = 1
     subjects: dict[str, list[int]] = field(default_factory=dict)
     schemas: dict[int, str] = field(default_factory=dict)
@@ -117,6 +119,11 @@ class Stub:
                 return {"mode": self.mode}
             case "GET", ["config"]:
                 return {"compatibilityLevel": self.compatibility}
+            case "PUT", ["config", subject]:
+                self.levels[subject] = json.loads(body)["compatibility"]
+                return {"compatibility": self.levels[subject]}
+            case "GET", ["config", subject] if subject in self.levels:
+                return {"compatibilityLevel": self.levels[subject]}
             case "GET", ["config", subject]:
                 raise RefusedError(
                     404, 40408, f"Subject '{subject}' does not have subject-level compatibility"
@@ -139,7 +146,7 @@ class Stub:
             return known
         if self.mode != "READWRITE":
             raise RefusedError(422, 42205, f"Subject {subject} is in read-only mode")
-        if self.compatibility != "NONE" and ids:
+        if ids and self.levels.get(subject, self.compatibility) != "NONE":
             self._check_compatible(subject, schema, self.schemas[ids[-1]])
         id_ = known or self.first_id + len(self.schemas)
         self.schemas[id_] = schema
@@ -206,16 +213,16 @@ class Stub:
 
 
 def _posted(body: bytes) -> str:
-    """The schema of a request, in the form in which it is kept: without white space, as servers keep it."""
+    """The schema of a request, kept as it came: white space makes another one, as it does at Apicurio."""
     request = json.loads(body)
     if request.get("schemaType", "AVRO") != "AVRO" or request.get("references"):
         raise AssertionError(f"no such request: {request}")
+    text: str = request["schema"]
     try:
-        schema = json.loads(request["schema"])
-        fastavro.parse_schema(schema)
+        fastavro.parse_schema(json.loads(text))
     except (ValueError, SchemaParseException, UnknownType):
-        raise RefusedError(422, 42201, f"Invalid schema {request['schema']}") from None
-    return json.dumps(schema, separators=(",", ":"), sort_keys=True)
+        raise RefusedError(422, 42201, f"Invalid schema {text}") from None
+    return text
 
 
 def _request_handler(stub: Stub) -> type[BaseHTTPRequestHandler]:

@@ -66,7 +66,10 @@ def test_what_a_server_needs_no_word_for(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
-        ("{type: confluence}", "schema.registry.type: not confluence; did you mean confluent?; allowed: files, confluent"),
+        (
+            "{type: confluence}",
+            "schema.registry.type: not confluence; did you mean confluent?; allowed: files, confluent",
+        ),
         ("{type: glue}", "schema.registry.type: glue is not in this version; allowed: files, confluent"),
         ("{type: [files]}", "schema.registry.type: allowed: files, confluent"),
         ("{type: null}", "schema.registry.type: allowed: files, confluent"),
@@ -98,10 +101,22 @@ def test_what_a_server_needs_no_word_for(folder: Folder) -> None:
             "{type: confluent, url: 'http://a', bearer_token: x, basic: {username: a, password: y}}",
             "schema.registry: basic and bearer_token exclude each other",
         ),
-        ("{type: confluent, url: 'http://a', logical_cluster: x}", "schema.registry: logical_cluster goes with"),
-        ("{type: confluent, url: 'https://a', key_file: x}", "schema.registry: key_file and key_password go with"),
-        ("{type: confluent, url: 'http://a', ca_file: x}", "schema.registry: ca_file and certificate_file have no"),
-        ("{type: confluent, url: 'http://a', timeout_seconds: 0}", "schema.registry.timeout_seconds: should be"),
+        (
+            "{type: confluent, url: 'http://a', logical_cluster: x}",
+            "schema.registry: logical_cluster goes with",
+        ),
+        (
+            "{type: confluent, url: 'https://a', key_file: x}",
+            "schema.registry: key_file and key_password go with",
+        ),
+        (
+            "{type: confluent, url: 'http://a', ca_file: x}",
+            "schema.registry: ca_file and certificate_file have no",
+        ),
+        (
+            "{type: confluent, url: 'http://a', timeout_seconds: 0}",
+            "schema.registry.timeout_seconds: should be",
+        ),
     ],
 )
 def test_what_is_wrong(folder: Folder, section: str, problem: str) -> None:

@@ -73,7 +73,8 @@ def test_it_is_tried_again_later_and_later_and_arrives() -> None:
         refuse(script, write)
         began = script.now.monotonic
         while not any(
-            isinstance(command, m.Read | m.OpenIterator) for command in script.sent[script.sent.index(write) :]
+            isinstance(command, m.Read | m.OpenIterator)
+            for command in script.sent[script.sent.index(write) :]
         ):
             script.wait(0.1)
             assert script.now.monotonic < began + 40

@@ -332,6 +332,17 @@ def test_the_check_finds_what_nobody_registered(server: Stub) -> None:
     assert "orders-key" in error.message
 
 
+def test_a_server_that_has_no_mode(server: Stub) -> None:
+    server.handler = lambda _, path: failure(404, 0, "Operation not supported.") if path == "/mode" else None
+    with registry_at(server.url) as registry:
+        assert registry.probe([]) == [f"schema registry {server.url}: mode not told, compatibility BACKWARD"]
+
+
+def test_the_check_of_something_else(server: Stub) -> None:
+    with registry_at(f"{server.url}/elsewhere") as registry:
+        refused(lambda: registry.probe([]), ErrorKind.MALFORMED)
+
+
 def test_calls_are_counted(server: Stub) -> None:
     counted: list[tuple[str, str]] = []
     registry = ConfluentRegistry(

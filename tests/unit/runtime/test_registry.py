@@ -87,9 +87,12 @@ def server() -> Iterator[Stub]:
 class Life:
     """One start of a pipeline with this registry; `saved` is what its state has then."""
 
-    def __init__(self, folder: Path, url: str, saved: Mapping[str, str] | None = None, more: str = "") -> None:
+    def __init__(
+        self, folder: Path, url: str, saved: Mapping[str, str] | None = None, more: str = ""
+    ) -> None:
         self.config = loaded(
-            folder, more=f"schema: {{registry: {{type: confluent, url: '{url}', timeout_seconds: 2{more}}}}}\n"
+            folder,
+            more=f"schema: {{registry: {{type: confluent, url: '{url}', timeout_seconds: 2{more}}}}}\n",
         )
         self.saved = dict(saved or {})
         self.registry = registry_of(self.config, self.saved.update, lambda *_: None)
@@ -125,16 +128,16 @@ def test_from_a_folder_to_a_server_and_back(tmp_path: Path, server: Stub) -> Non
     folder = remembered(loaded(tmp_path), {}, create=True)
     old = {key: value for key, value in folder.items() if key != "schema.registry.type"}
     for saved in (folder, old):
-        with pytest.raises(ConfigError, match="type is confluent, and .* saved with files"):
+        with pytest.raises(ConfigError, match=r"type is confluent, and .* saved with files"):
             Life(tmp_path, server.url, saved)
     served = Life(tmp_path, server.url).saved
-    with pytest.raises(ConfigError, match="type is files, and .* saved with confluent"):
+    with pytest.raises(ConfigError, match=r"type is files, and .* saved with confluent"):
         remembered(loaded(tmp_path), served, create=True)
 
 
 def test_another_subject_strategy_is_refused(tmp_path: Path, server: Stub) -> None:
     first = Life(tmp_path, server.url)
-    with pytest.raises(ConfigError, match="subject is record-name, and .* saved with topic-name"):
+    with pytest.raises(ConfigError, match=r"subject is record-name, and .* saved with topic-name"):
         Life(tmp_path, server.url, first.saved, ", subject: record-name")
 
 
@@ -158,7 +161,11 @@ LAKE = "{name: lake, type: lake, url: 'file:./lake'}"
         (BUS, "topic-record-name", ["cdc.orders-cdc.orders.Key", "cdc.orders-cdc.orders.Envelope"]),
         (LAKE, "topic-name", ["cdc.orders.Key", "cdc.orders.Row"]),
         (LAKE, "topic-record-name", ["cdc.orders.Key", "cdc.orders.Row"]),
-        (BUS.replace("}", ", topic: '{pipeline}.{table}'}"), "topic-name", ["orders.orders-key", "orders.orders-value"]),
+        (
+            BUS.replace("}", ", topic: '{pipeline}.{table}'}"),
+            "topic-name",
+            ["orders.orders-key", "orders.orders-value"],
+        ),
         (BUS.replace("}", ", topic: '{account}.{table}'}"), "topic-name", []),
         ("{name: log, type: console}", "topic-name", []),
         (f"{BUS}, {LAKE}", "record-name", ["cdc.orders.Key", "cdc.orders.Envelope", "cdc.orders.Row"]),
