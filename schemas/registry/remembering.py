@@ -17,9 +17,10 @@ from cdc.ports import SchemaRegistry
 from schemas.registry.identity import fingerprint, reader_fingerprint
 
 _PREFIX = "schema.registry.id."
+_SLOW_SECONDS = 0.5
 _REST = 4.0
-"""After a call that failed the registry is left alone for so many times as long as the call took: a sink's thread, which
-waits for it, is there for known schemas at least 80 % of the time, and a refused connection costs nothing."""
+"""After a call that took longer and failed, the registry is left alone for so many times as long: a sink's thread, which
+waits for it, is there for known schemas at least 80 % of the time."""
 
 T = TypeVar("T")
 
@@ -123,7 +124,8 @@ class RememberingRegistry:
         except RegistryError as error:
             if error.kind not in _OF_THE_CALL:
                 ended = self._monotonic()
-                self._failure, self._rests_until = error, ended + _REST * (ended - began)
+                rest = _REST * (ended - began) if ended - began > _SLOW_SECONDS else 0.0
+                self._failure, self._rests_until = error, ended + rest
                 # Who answers after an outage may be another one.
                 self._unverified = dict(self._readers)
             raise

@@ -215,7 +215,7 @@ def test_a_path_before_the_api(server: Stub) -> None:
 # Who asks
 
 
-def credentials(server: Stub) -> dict[str, str]:
+def credentials(server: Stub) -> dict[str, Any]:
     if server.username:
         return {"username": server.username, "password": server.password}
     return {"bearer_token": server.token}
@@ -231,7 +231,8 @@ def test_credentials(settings: dict[str, str]) -> None:
         access = credentials(server)
         with registry_at(server.url, **access) as registry:
             assert registry.register("orders-value", schema("Order")).id == 1
-        for wrong in ({}, dict.fromkeys(access, SECRET + "x")):
+        attempts: list[dict[str, Any]] = [{}, dict.fromkeys(access, f"{SECRET}x")]
+        for wrong in attempts:
             with registry_at(server.url, **wrong) as registry:
                 error = refused(
                     lambda asked=registry: asked.register("orders-value", schema("Order")),  # type: ignore[misc]
@@ -272,7 +273,7 @@ def test_a_certificate_of_the_client(tmp_path: Path, password: str) -> None:
     authority = Authority(tmp_path)
     with stub(tls=authority.server(asks_clients=True)) as server:
         certificate, key = authority.issue("client", password)
-        own = {"certificate_file": certificate, "key_file": key, "key_password": password}
+        own: dict[str, Any] = {"certificate_file": certificate, "key_file": key, "key_password": password}
         with registry_at(server.url, ca_file=authority.file, **own) as registry:
             assert registry.register("orders-value", schema("Order")).id == 1
         with registry_at(server.url, ca_file=authority.file) as registry:

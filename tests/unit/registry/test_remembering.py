@@ -166,7 +166,7 @@ def test_a_server_that_hangs_is_left_alone_for_four_times_as_long(server: Server
 
 def test_a_server_that_refuses_at_once_is_asked_at_once(server: Server) -> None:
     process = Process(server)
-    server.failure = ErrorKind.UNAVAILABLE
+    server.failure, server.seconds = ErrorKind.UNAVAILABLE, 0.1
     for _ in range(3):
         kind_of(process, "orders", ORDERS)
     assert server.calls == ["register orders"] * 3
