@@ -11,10 +11,5 @@ if not hasattr(fixtures, "schema_registry_url"):
 
     @pytest.fixture(scope="session")
     def schema_registry_url() -> Iterator[str]:
-        import os
-
-        if "TRIAL" in os.environ:
-            yield os.environ["TRIAL"]
-            return
         with stub() as server:
             yield server.url
