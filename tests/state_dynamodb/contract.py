@@ -18,6 +18,8 @@ from tests.replica.proxy import Fault, LoseAnswer, Proxy, Refuse, well
 
 REGION = "eu-west-1"
 THROTTLED = Refuse("ProvisionedThroughputExceededException")
+IDLE_SECONDS = 30.0
+"""A connection that is closed in between is a failed call to a store that makes each call once."""
 WRITES = ("PutItem", "UpdateItem")
 
 
@@ -33,13 +35,16 @@ def table_of(base: Path) -> str:
 class DynamoDBStoreCases(FormatCases, OutageCases):
     """Of any endpoint."""
 
+    serial = False
+    """Whether it has to be asked by one at a time."""
+
     @pytest.fixture
     def endpoint(self) -> str:
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
     def _proxy(self, endpoint: str) -> Iterator[None]:
-        with Proxy(endpoint) as proxy:
+        with Proxy(endpoint, idle_seconds=IDLE_SECONDS, serial=self.serial) as proxy:
             self.proxy = proxy
             self.client: Any = client_of(endpoint)
             yield
