@@ -6,9 +6,12 @@ messages and raises its port's own error.
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as vendor
 from botocore.config import Config
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     CredentialProvider,
@@ -109,6 +112,13 @@ CONFIGURATION = (
 UNREACHABLE = (vendor.HTTPClientError, vendor.ConnectionError)
 """No answer, or none in time. A call may have been carried out all the same."""
 
+
+class StsUnreachableError(vendor.HTTPClientError):
+    """One of `UNREACHABLE`: the token service gave no answer. Its text is a message that can be shown."""
+
+    fmt = "AssumeRole of {role_arn} at {endpoint_url}: {name}"
+
+
 DAMAGED = (vendor.ChecksumError, vendor.IncompleteReadError, ResponseParserError)
 """An answer that did not arrive as it was sent, or is none of this service."""
 
@@ -181,6 +191,25 @@ def session(
     return made
 
 
+ONCE = _STS
+"""Of clients that answer soon or not at all, and never try again."""
+
+
+def may_ask(session: Session, service: str, endpoint_url: str | None) -> bool:
+    """Whether a service of AWS beside the one at `endpoint_url` is there to be asked.
+
+    An emulator's endpoint says nothing about the others': they are asked only where the SDK's own configuration says
+    where (`AWS_ENDPOINT_URL_STS`; SDKs and Tools reference guide, Service-specific endpoints).
+    """
+    host = urlsplit(endpoint_url or "https://amazonaws.com").hostname or ""
+    if host.endswith(("amazonaws.com", "amazonaws.com.cn", "api.aws")):
+        return True
+    configured = ConfiguredEndpointProvider(
+        full_config=session.full_config, scoped_config=session.get_scoped_config(), client_name=service
+    )
+    return bool(configured.provide())
+
+
 class _AssumedRole(CredentialProvider):
     """Takes the place of the session's own providers, whose credentials it assumes the role with."""
 
@@ -203,4 +232,15 @@ class _AssumedRole(CredentialProvider):
         fetcher = AssumeRoleCredentialFetcher(
             self._create_client, credentials, self._role_arn, extra_args=self._arguments
         )
-        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetcher.fetch_credentials)
+
+        def fetch() -> Any:
+            try:
+                return fetcher.fetch_credentials()
+            except UNREACHABLE as error:
+                raise StsUnreachableError(
+                    role_arn=self._role_arn,
+                    endpoint_url=error.kwargs.get("endpoint_url", "its region"),
+                    name=type(error).__name__,
+                ) from None
+
+        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetch)

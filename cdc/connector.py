@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from cdc.errors import CdcError
+from cdc.model import Stream
 from cdc.ports import Clock, Sink, Source
 
 EnvelopeName = Literal["debezium", "flat"]
@@ -135,6 +137,50 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that a probe saw."""
+
+    text: str
+    level: Literal["info", "warning", "problem"] = "info"
+    """`warning`: a run works, and somebody should know. `problem`: a run would fail, or lose something."""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A read-only call that needed exactly one permission, and whether it was answered."""
+
+    action: str
+    resource: str
+    """As `Statement.resources` has it."""
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run is going to call, or to be charged for."""
+
+    what: str
+    """A noun in the plural: `GetRecords calls`."""
+    low: float
+    high: float
+    per: Literal["day", "minute", "million changes", "write unit of the source"]
+    basis: str
+    """How the figures come about, in a few words."""
+
+
+SOURCE_WRITE_UNITS = "write units of the source tables"
+"""`Estimate.what` of what a source counted, per day: what sinks tell per write unit of the source is multiplied by it."""
+
+Seen = str | Note | Access | Estimate | Stream | CdcError
+"""What a probe gives back.
+
+A plain line is a `Note` that all is well. A `Stream` is one of a source's, and sinks are held against it. A `CdcError` is
+what would have been raised, had there been nothing else to say: a problem, with the remedy of its kind.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class SinkContext:
     """What a sink gets of its surroundings."""
 
@@ -146,6 +192,8 @@ class SinkContext:
     executor: Callable[[int], Executor]
     """A pool of at most so many threads, named after the sink; joined after `close`."""
     count_call: CountCall
+    streams: Sequence[Stream] = ()
+    """Those of the source that could be found. For `probe` alone: a run learns of them from its batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,19 +209,38 @@ S = TypeVar("S", bound=SinkConfig)
 R = TypeVar("R", bound=SourceConfig)
 
 
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
+
+
+def arn_start(access: AwsAccess, service: str) -> str:
+    """`arn:PARTITION:SERVICE:REGION:ACCOUNT:`, with `*` for what the configuration does not say.
+
+    The account is that of `role_arn`, the partition too (IAM user guide, IAM ARNs); else it goes by the region.
+    """
+    region = access.region or "*"
+    partition = next((name for start, name in _PARTITIONS.items() if region.startswith(start)), "aws")
+    role = (access.role_arn or f"arn:{partition}:iam::*:").split(":")
+    return f"arn:{role[1]}:{service}:{region}:{role[4]}:"
+
+
 def no_permissions(_config: ConfigModel, _context: SinkContext | SourceContext) -> Sequence[Statement]:
     """Of a connector that calls nothing at AWS."""
     return ()
+
+
+def not_guarded(config: SinkConfig) -> float | None:  # noqa: ARG001 - the same of any
+    """Of a sink to which the order of what comes is the order of what happened."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class SinkConnector(Generic[S]):
     config: type[S]
     build: Callable[[S, SinkContext], Sink]
-    probe: Callable[[S, SinkContext], Sequence[str]]
+    probe: Callable[[S, SinkContext], Sequence[Seen]]
     """For `cdc check`: read-only calls that find out whether this sink would work; what it saw, a line each.
 
-    Raises SinkError or ConfigError for what is unreachable, denied or missing.
+    Raises SinkError or ConfigError for what is unreachable, denied or missing, if that is all that there is to say.
     """
     envelope: EnvelopeName | None
     """The default envelope; None: takes the changes as they are, without Avro."""
@@ -181,13 +248,17 @@ class SinkConnector(Generic[S]):
     """Useless on a stream without new images (KEYS_ONLY, OLD_IMAGE): refused."""
     permissions: Callable[[S, SinkContext], Sequence[Statement]] = no_permissions
     """What a run asks of AWS for this sink; it makes no call. Empty for what is not at AWS."""
+    guarded_seconds: Callable[[S], float | None] = not_guarded
+    """For how long after a change nothing that comes late brings an older state back, not even of an item that was
+    deleted since: what `cdc dead-letters replay` goes by. None: versions guard nothing here; what is sent again comes
+    behind what is newer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConnector(Generic[R]):
     config: type[R]
     build: Callable[[R, SourceContext], Source]
-    probe: Callable[[R, SourceContext], Sequence[str]]
+    probe: Callable[[R, SourceContext], Sequence[Seen]]
     permissions: Callable[[R, SourceContext], Sequence[Statement]] = no_permissions
 
 

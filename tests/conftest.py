@@ -1,4 +1,4 @@
 import pytest
 
 pytest.register_assert_rewrite("cdc.testing")
-pytest_plugins = ["tests.services.plugin", "tests.integration.pipeline.proof"]
+pytest_plugins = ["tests.services.plugin", "tests.integration.pipeline.proof", "tests.iam.plugin"]

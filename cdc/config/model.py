@@ -116,6 +116,10 @@ class DeadLettersConfig(ConfigModel):
     """`file`: a folder on a local disk."""
     path: BasedPath = Field("./cdc-dead-letters", validate_default=True)
     """The folder."""
+    max_dead_letters_per_minute: Annotated[int, Field(ge=0)] | None = 60
+    """So many changes of one sink may become dead letters within any minute. More say that the destination or the schema
+    is wrong, and not single changes: the sink is halted, with nothing lost, until the pipeline is started again. 0: the
+    first one halts it; null: as many as there are."""
 
 
 class AdminConfig(ConfigModel):

@@ -85,7 +85,7 @@ class AdminServer:
         Raises:
             CdcError: `CONFIGURATION`: the port is busy or not allowed, or the host is none of this machine.
         """
-        self._listener = _listen(self._host, self._port)
+        self._listener = listen(self._host, self._port)
         found, port = self._listener.getsockname()[:2]
         self._address = f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
         # Closing one end tells all threads at once that it is over; closing the listener would not wake them.
@@ -151,7 +151,11 @@ def _health(health: Health) -> Answer:
     return as_json(HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE, content)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """
+    Raises:
+        CdcError: `CONFIGURATION`: there is no such address, or another process has it.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

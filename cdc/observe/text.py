@@ -1,42 +1,69 @@
 """Tables for a terminal, plain text elsewhere: findings of a check, saved positions."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from cdc.model import Place, Position
+from cdc.observe.check import CheckReport, EstimateReport
 from cdc.ports import Saved
 
-POSITIONS_VERSION = 1
 _PLAIN_WIDTH = 240
 
 
-class Finding(Protocol):
-    @property
-    def place(self) -> str: ...
-    @property
-    def seen(self) -> Sequence[str]: ...
-    @property
-    def problem(self) -> str: ...
-
-
-def _console() -> Console:
+def plain_console() -> Console:
     """Where a program may read the lines, nothing is cut to fit a screen."""
     console = Console()
     return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """One row for each part of the pipeline; the problems' remedies are printed by who ends the process."""
-    table = Table("part", "", "found", box=None, pad_edge=False)
-    for finding in findings:
-        mark = "[red]problem[/]" if finding.problem else "[green]ok[/]"
-        table.add_row(finding.place, mark, escape(finding.problem or "\n".join(finding.seen)))
-    _console().print(table)
+_MARKS = {"info": "", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
+_VERDICTS = {
+    "verified": "[green]verified[/]",
+    "denied": "[red]denied[/]",
+    "simulated-allowed": "[green]allowed (simulated)[/]",
+    "simulated-denied": "[yellow]denied (simulated)[/]",
+    "not-verifiable": "not verifiable without writing",
+}
+
+
+def print_check(report: CheckReport) -> None:
+    """Three tables: what was found, the permissions that a run needs, the estimates.
+
+    The remedies of problems are printed by who ends the process; those of warnings stand here.
+    """
+    console = plain_console()
+    found = Table("part", "", "found", box=None, pad_edge=False)
+    for part in report.parts:
+        rows = [(_MARKS[one.level], one) for one in part.findings]
+        if part.ok:
+            found.add_row(part.part, "[green]ok[/]", "")
+        for number, (mark, finding) in enumerate(rows):
+            name = part.part if number == 0 and not part.ok else ""
+            remedy = f" (remedy: {finding.remedy})" if finding.level == "warning" and finding.remedy else ""
+            found.add_row(name, mark, escape(finding.text + remedy))
+    console.print(found)
+    permissions = Table("part", "permission", "", "resource", box=None, pad_edge=False)
+    for part in report.parts:
+        for one in part.permissions:
+            permissions.add_row(part.part, one.action, _VERDICTS[one.verdict], escape(one.resource))
+    if permissions.rows:
+        console.print()
+        console.print(permissions)
+    estimates = Table("part", "estimate", "", "per", "", box=None, pad_edge=False)
+    for part in report.parts:
+        for guess in part.estimates:
+            estimates.add_row(part.part, guess.what, _range(guess), guess.per, escape(guess.basis))
+    if estimates.rows:
+        console.print()
+        console.print(estimates)
+
+
+def _range(estimate: EstimateReport) -> str:
+    low, high = f"{estimate.low:,.0f}", f"{estimate.high:,.0f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def place_text(position: Position) -> str:
@@ -68,55 +95,10 @@ def print_positions(saved: Saved) -> None:
             place_text(cursor.position),
             time_text(cursor.saved_at),
         )
-    console = _console()
+    console = plain_console()
     console.print(table)
     for gap in saved.gaps:
         decision = gap.decision or "waits for a decision: cdc positions reset"
         console.print(
             f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
         )
-
-
-def positions_as_json(saved: Saved) -> dict[str, Any]:
-    """What is saved, in a versioned shape."""
-    return {
-        "version": POSITIONS_VERSION,
-        "positions": [
-            {
-                "sink": cursor.sink,
-                "table": cursor.table,
-                "stream": cursor.shard.stream,
-                "shard": cursor.shard.shard,
-                "place": cursor.position.place.name.lower(),
-                "sequence": cursor.position.sequence or None,
-                "not_before": cursor.position.not_before,
-                "epoch": cursor.position.epoch,
-                "saved_at": cursor.saved_at,
-                "through": cursor.through,
-                "kept_by_sink": cursor.kept_by_sink,
-            }
-            for cursor in saved.cursors
-        ],
-        "starts": [
-            {
-                "sink": s.sink,
-                "table": s.table,
-                "stream": s.stream,
-                "start": s.start,
-                "started_at": s.started_at,
-            }
-            for s in saved.starts
-        ],
-        "gaps": [
-            {
-                "sink": gap.sink,
-                "table": gap.table,
-                "stream": gap.shard.stream,
-                "shard": gap.shard.shard,
-                "found_at": gap.found_at,
-                "reason": gap.reason,
-                "decision": gap.decision or None,
-            }
-            for gap in saved.gaps
-        ],
-    }

@@ -1,16 +1,18 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
+from cdc.core.remembrance import Judgement, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
-from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
+from cdc.ports import Clock, DeadLetters, Encoder, Saved, Source, StateStore
 from cdc.runtime.dispatch import Outlet
 from cdc.runtime.encoding import SharedEncoder
+from cdc.runtime.witness import WitnessFile
 from cdc.runtime.workers import Workers
 from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
@@ -29,14 +31,7 @@ class CheckedSource:
 
     def stream(self, table: str) -> Stream:
         stream = self._source.stream(table)
-        if self._need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
-            raise SourceError(
-                ErrorKind.CONFIGURATION,
-                f"table {table}: its stream has the view type {stream.view_type}, and without new images "
-                f"there is nothing to give to: {', '.join(self._need_new_image)}",
-                remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
-                "one: a view type cannot be changed), or remove the sink",
-            )
+        refuse_without_images(stream, self._need_new_image)
         return stream
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
@@ -50,6 +45,33 @@ class CheckedSource:
 
     def close(self) -> None:
         self._source.close()
+
+
+def refuse_without_images(stream: Stream, need_new_image: Sequence[str]) -> None:
+    """
+    Args:
+        stream: of any view type.
+        need_new_image: names of sinks (`sinks_that_need_new_images`).
+
+    Raises:
+        SourceError: `CONFIGURATION`.
+    """
+    if need_new_image and stream.view_type not in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+        raise SourceError(
+            ErrorKind.CONFIGURATION,
+            f"table {stream.table}: its stream has the view type {stream.view_type}, and without new images "
+            f"there is nothing to give to: {', '.join(need_new_image)}",
+            remedy="give the table a stream with NEW_AND_OLD_IMAGES (disable the present one and enable a new "
+            "one: a view type cannot be changed), or remove the sink",
+        )
+
+
+def sinks_that_need_new_images(config: Config) -> Sequence[str]:
+    return [
+        sink.name
+        for sink, its in config.sinks_with_connectors()
+        if its.needs_new_image or config.envelope_of(sink) == "flat"
+    ]
 
 
 @contextmanager
@@ -73,20 +95,15 @@ def packages_of(place: str) -> Iterator[None]:
 def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSource:
     settings, connector = config.source_with_connector()
     context = SourceContext(config.pipeline, clock, settings.readers, count_call)
-    need_new_image = [
-        sink.name
-        for sink, its in config.sinks_with_connectors()
-        if its.needs_new_image or config.envelope_of(sink) == "flat"
-    ]
     with packages_of("the source"):
-        return CheckedSource(connector.build(settings, context), need_new_image)
+        return CheckedSource(connector.build(settings, context), sinks_that_need_new_images(config))
 
 
-def _uncounted(operation: str, outcome: str) -> None:
+def uncounted(operation: str, outcome: str) -> None:
     """Only what runs counts its calls."""
 
 
-def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = _uncounted) -> StateStore:
+def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = uncounted) -> StateStore:
     """
     Raises:
         StateError: the SDK finds no region, or no credentials.
@@ -105,6 +122,30 @@ def state_of(config: Config, *, read_only: bool = False, count_call: CountCall =
                 count_call=count_call,
                 read_only=read_only,
             )
+
+
+def witness_of(config: Config) -> WitnessFile:
+    return WitnessFile(config.dead_letters.path, config.pipeline)
+
+
+def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
+    """Whether what is saved is that with which the pipeline last ran.
+
+    Raises:
+        ConfigError: a newer version wrote the witness.
+        StateError: it cannot be read.
+    """
+    file = witness_of(config)
+    return judge(
+        file.read(),
+        saved,
+        pipeline=config.pipeline,
+        sinks=[sink.name for sink in config.sinks],
+        start=config.source.start,
+        now=clock.now().wall,
+        place=f"the state {config.state.place}",
+        witness=f"the witness {file.path}",
+    )
 
 
 def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:
@@ -146,12 +187,21 @@ def remembered_registry(config: Config, saved: Mapping[str, str], *, create: boo
     return {_REGISTRY: identity}
 
 
-def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:
-    """Every sink with its thread and its encoder; sinks that want the same bytes share one encoder."""
+def outlets_of(
+    config: Config,
+    workers: Workers,
+    clock: Clock,
+    count_call: CountCall,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Outlet]:
+    """Every sink, or `only` these, with its thread and its encoder; sinks that want the same bytes share one encoder."""
     encoders: dict[EnvelopeName, Encoder] = {}
     registry = FilesRegistry(config.schema_.registry.path)
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
+        if only is not None and sink.name not in only:
+            continue
         envelope = config.envelope_of(sink)
         if envelope is not None and envelope not in encoders:
             release = importlib.metadata.version("dynamodb-cdc")

@@ -51,14 +51,14 @@ class MemoryStore:
     def open(self) -> None:
         _meet(self.faults, "open", StateError)
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         done = _meet(self.faults, "acquire", StateError)
         with self.state.lock:
-            lease = self._acquired(owner, lease_seconds, now)
+            lease = self._acquired(owner, lease_seconds, now, above)
         done()
         return lease
 
-    def _acquired(self, owner: Owner, lease_seconds: float, now: float) -> Lease:
+    def _acquired(self, owner: Owner, lease_seconds: float, now: float, above: int) -> Lease:
         state = self.state
         if state.lease is not None:
             present = state.lease.owner
@@ -69,7 +69,7 @@ class MemoryStore:
                     f"the pipeline belongs to process {present.pid} on {present.host}",
                     remedy=f"its lease lasts {state.expires - now:.0f} s more",
                 )
-        state.epoch += 1
+        state.epoch = max(state.epoch, above) + 1
         state.lease = Lease(replace(owner, heartbeat=now), state.epoch)
         state.expires = now + lease_seconds
         self._lease_seconds[state.epoch] = lease_seconds
@@ -132,7 +132,15 @@ class MemoryDeadLetters:
     def write(self, letters: Sequence[DeadLetter]) -> None:
         done = _meet(self.faults, "write", DeadLetterError)
         for letter in letters:
-            self.letters.setdefault((letter.pipeline, letter.sink, letter.shard, letter.sequence), letter)
+            known = self.letters.get(_name(letter))
+            if known is None or known.replayed_at is not None:
+                self.letters[_name(letter)] = letter
+        done()
+
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        done = _meet(self.faults, "write", DeadLetterError)
+        for letter in letters:
+            self.letters[_name(letter)] = replace(letter, replayed_at=at)
         done()
 
     def read(self) -> Iterator[DeadLetter]:
@@ -141,14 +149,20 @@ class MemoryDeadLetters:
     def count(self) -> Mapping[str, int]:
         counts: dict[str, int] = {}
         for letter in self.letters.values():
-            counts[letter.sink] = counts.get(letter.sink, 0) + 1
+            counts[letter.sink] = counts.get(letter.sink, 0) + (letter.replayed_at is None)
         return counts
 
     def close(self) -> None:
         """Nothing is held."""
 
 
+def _name(letter: DeadLetter) -> tuple[str, str, ShardKey, str]:
+    return letter.pipeline, letter.sink, letter.shard, letter.sequence
+
+
 def _changed(saved: Saved, change: StateChange) -> Saved:
+    if change.replace_all:
+        saved = Saved()
     cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
     starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
     gaps: dict[tuple[str, ShardKey, float], SavedGap] = {(g.sink, g.shard, g.found_at): g for g in saved.gaps}

@@ -246,6 +246,40 @@ class StoreCases:
             expected = Saved([cursor(1), cursor(2), cursor(0, sink="lake")])
             assert contents(store.load()) == contents(expected)
 
+    def test_replaces_all_that_was_saved(self, tmp_path: Path) -> None:
+        start = SavedStart("bus", STREAM, "orders", "latest", NOW)
+        gap = SavedGap("bus", cursor(0).shard, "orders", NOW, "trimmed")
+        with self.owned(tmp_path, "other") as (other, lease):
+            other.save(lease, StateChange(cursors=[cursor(5)], settings={"a": "1"}))
+        with self.owned(tmp_path) as (store, lease):
+            store.save(
+                lease,
+                StateChange(
+                    [cursor(0), cursor(1)], [start], [gap], {"a": "1", "b": "1"}, {"bus": 1, "lake": 2}
+                ),
+            )
+            new = StateChange(
+                [cursor(1), cursor(2)], settings={"b": "2"}, epochs={"lake": 1}, replace_all=True
+            )
+            store.save(lease, new)
+            expected = contents(Saved(new.cursors, settings=new.settings, epochs=new.epochs))
+            assert contents(store.load()) == expected
+        with self.opened(tmp_path, "other") as other:
+            assert contents(other.load()) == contents(Saved([cursor(5)], settings={"a": "1"}))
+
+    def test_an_epoch_that_was_given_elsewhere_is_not_given_again(self, tmp_path: Path) -> None:
+        """Of a store that was restored from a copy, or made anew: `above` is what is known of its former life."""
+        given = 41
+        with self.opened(tmp_path) as store:
+            lease = store.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW, above=given)
+            assert lease.epoch > given
+            zombie = replace(lease, epoch=given)
+            error = error_of(lambda: store.save(zombie, StateChange(cursors=[cursor()])))
+            assert error.kind is ErrorKind.NOT_OWNER
+            store.release(lease)
+            again = store.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW, above=7)
+            assert again.epoch > lease.epoch
+
     def test_saves_many_at_once(self, tmp_path: Path) -> None:
         cursors = [cursor(number, after(str(number + 1))) for number in range(1000)]
         with self.owned(tmp_path) as (store, lease):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cdc.connector import SourceConnector, SourceContext
+from cdc.connector import Seen, SourceConnector, SourceContext
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
+from connectors.dynamodb_streams.permissions import permissions
 
 if TYPE_CHECKING:
     from connectors.dynamodb_streams.source import DynamoDBStreams
@@ -18,10 +19,10 @@ def _build(config: DynamoDBStreamsConfig, context: SourceContext) -> "DynamoDBSt
     return DynamoDBStreams(config, context)
 
 
-def _probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[str]:
+def _probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[Seen]:
     from connectors.dynamodb_streams.probe import probe
 
     return probe(config, context)
 
 
-CONNECTOR = SourceConnector(config=DynamoDBStreamsConfig, build=_build, probe=_probe)
+CONNECTOR = SourceConnector(config=DynamoDBStreamsConfig, build=_build, probe=_probe, permissions=permissions)

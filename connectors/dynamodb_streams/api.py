@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from botocore.session import Session
+
 from cdc.connector import SourceContext
 from cdc.errors import SourceError
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
@@ -15,15 +17,25 @@ T = TypeVar("T")
 class Api:
     """Both services' clients, shared by all threads.
 
+    Args:
+        prepare: is given the session before it makes clients.
+
     Raises:
         SourceError: `CONFIGURATION` (region, profile), `ACCESS_DENIED` (no one to assume `role_arn`).
     """
 
-    def __init__(self, config: DynamoDBStreamsConfig, context: SourceContext) -> None:
+    def __init__(
+        self,
+        config: DynamoDBStreamsConfig,
+        context: SourceContext,
+        *,
+        prepare: Callable[[Session], None] = lambda _: None,
+    ) -> None:
         self._count_call = context.count_call
         streams_url = config.streams_endpoint_url or config.endpoint_url
         try:
             session = open_session(config, context.pipeline)
+            prepare(session)
             self._tables = create_client(
                 session, "dynamodb", region=config.region, endpoint_url=config.endpoint_url, connections=1
             )

@@ -44,15 +44,19 @@ def source_error(error: Exception, operation: str, place: str, endpoint: str) ->
         return SourceError(ErrorKind.CONFIGURATION, f"{where}: {_first_line(str(error))}", remedy=remedy)
     if isinstance(error, vendor.ParamValidationError):
         return SourceError(ErrorKind.INVALID_REQUEST, f"{where}: {name}")
+    return SourceError(ErrorKind.UNAVAILABLE, _unanswered(error, where, endpoint))
+
+
+def _unanswered(error: Exception, where: str, endpoint: str) -> str:
+    if isinstance(error, aws.StsUnreachableError):
+        return f"{error}; needed for {where}"
     if isinstance(error, vendor.ChecksumError):
-        return SourceError(
-            ErrorKind.UNAVAILABLE, f"{where}: the answer was damaged on its way (x-amz-crc32 does not match)"
-        )
-    message = f"{where}: {name}"
+        return f"{where}: the answer was damaged on its way (x-amz-crc32 does not match)"
+    message = f"{where}: {type(error).__name__}"
     other = str(error.kwargs.get("endpoint_url", "")) if isinstance(error, aws.UNREACHABLE) else ""
     if other and not other.startswith(endpoint):  # the credentials' own endpoint
         message += f" ({other})"
-    return SourceError(ErrorKind.UNAVAILABLE, message)
+    return message
 
 
 def expired_credentials(error: RuntimeError, operation: str, place: str, endpoint: str) -> SourceError | None:
@@ -68,13 +72,14 @@ def _answered(error: vendor.ClientError, where: str) -> SourceError:
     metadata = error.response.get("ResponseMetadata", {})
     code = str(details.get("Code", ""))
     status = int(metadata.get("HTTPStatusCode", 0))
-    parts = [where]
-    if error.operation_name not in where:  # the credentials' own call: AssumeRole
-        parts.append(error.operation_name)
+    own = error.operation_name in where
+    parts = [where if own else error.operation_name]  # the credentials' own call: AssumeRole
     parts.append(code if code and code != str(status) else f"HTTP {status}")
     if text := _first_line(str(details.get("Message") or "")):
         parts.append(text)
     message = ": ".join(parts)
+    if not own:
+        message += f"; needed for {where}"
     if request_id := metadata.get("RequestId"):
         message += f" (request {request_id})"
     kind = aws.kind_of(code, status)

@@ -107,7 +107,7 @@ def create_client(
         retries={"mode": "standard", "total_max_attempts": 1},
         parameter_validation=False,  # the service knows its own limits; emulators' ids are shorter than AWS's
         tcp_keepalive=True,
-        user_agent_extra="dynamodb-cdc",
+        user_agent_extra="dynamodb-cdc/source",
     )
     return session.create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
 

@@ -1,6 +1,9 @@
 """The port `Source` on DynamoDB Streams."""
 
+from collections.abc import Callable
 from typing import Any, Literal
+
+from botocore.session import Session
 
 from cdc.connector import SourceContext
 from cdc.errors import ErrorKind, SourceError
@@ -16,13 +19,24 @@ PAGE_RECORDS = 1000
 class DynamoDBStreams:
     """Thread-safe. Every method makes one call (`shards`: one per page of the listing) and never retries.
 
+    Args:
+        config: of the source.
+        context: its surroundings.
+        prepare: is given botocore's session before clients are made.
+
     Raises:
         SourceError: `CONFIGURATION`, `ACCESS_DENIED`; nothing was called yet.
     """
 
-    def __init__(self, config: DynamoDBStreamsConfig, context: SourceContext) -> None:
+    def __init__(
+        self,
+        config: DynamoDBStreamsConfig,
+        context: SourceContext,
+        *,
+        prepare: Callable[[Session], None] = lambda _: None,
+    ) -> None:
         self._config = config
-        self.api = Api(config, context)
+        self.api = Api(config, context, prepare=prepare)
         self._filters_shards = self.api.filters_shards
         """Becomes false for good once the service shows that it does not; a race costs one call."""
 

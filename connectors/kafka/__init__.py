@@ -5,7 +5,7 @@ Needs `confluent-kafka` (extra `kafka`), which only `build` and `probe` import.
 
 from collections.abc import Sequence
 
-from cdc.connector import SinkConnector, SinkContext
+from cdc.connector import Seen, SinkConnector, SinkContext
 from cdc.ports import Sink
 from connectors.kafka.config import KafkaConfig
 
@@ -16,7 +16,7 @@ def _build(config: KafkaConfig, context: SinkContext) -> Sink:
     return KafkaSink(config, context)
 
 
-def _probe(config: KafkaConfig, context: SinkContext) -> Sequence[str]:
+def _probe(config: KafkaConfig, context: SinkContext) -> Sequence[Seen]:
     from connectors.kafka.probe import probe
 
     return probe(config, context)

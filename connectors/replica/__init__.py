@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from cdc.connector import AwsAccess, ConfigModel, SinkConfig, SinkConnector, SinkContext
+from cdc.connector import (
+    AwsAccess,
+    ConfigModel,
+    Seen,
+    SinkConfig,
+    SinkConnector,
+    SinkContext,
+    Statement,
+    arn_start,
+)
 from cdc.ports import Sink
 
 if TYPE_CHECKING:
@@ -85,6 +94,10 @@ class ReplicaConfig(AwsAccess, SinkConfig):
         """The replica's name for this source table."""
         return self.table.replace("{table}", table)
 
+    def table_arn(self, table: str) -> str:
+        """In the replica's account and region, as far as they are configured."""
+        return f"{arn_start(self, 'dynamodb')}table/{table}"
+
     def tombstone_table(self, pipeline: str) -> str:
         return self.tombstones.table.replace("{pipeline}", pipeline)
 
@@ -99,10 +112,37 @@ def _build(config: ReplicaConfig, context: SinkContext) -> Sink:
     return _sink(config, context)
 
 
-def _probe(config: ReplicaConfig, context: SinkContext) -> Sequence[str]:
-    from connectors.replica.tables import probe
+def _probe(config: ReplicaConfig, context: SinkContext) -> Sequence[Seen]:
+    from connectors.replica.probe import probe
 
     return probe(config, context)
+
+
+def _guarded_seconds(config: ReplicaConfig) -> float:
+    """As long as the delete that came after a put is remembered."""
+    return config.tombstone_days * 24 * 3600.0
+
+
+def _permissions(config: ReplicaConfig, context: SinkContext) -> Sequence[Statement]:
+    """Service Authorization Reference, Amazon DynamoDB: actions and resource types."""
+    tables = dict.fromkeys(config.table_arn(config.replica_of(source)) for source in context.tables)
+    side = (config.table_arn(config.tombstone_table(context.pipeline)),)
+    of_items = ("dynamodb:PutItem", "dynamodb:DeleteItem")
+    statements = [
+        Statement("Replica", ("dynamodb:DescribeTable", *of_items), tuple(tables), "nothing is written"),
+        Statement(
+            "Tombstones",
+            ("dynamodb:DescribeTable", "dynamodb:PutItem", "dynamodb:ConditionCheckItem"),
+            side,
+            "nothing is inserted and nothing deleted",
+        ),
+    ]
+    if config.tombstones.create:
+        create = ("dynamodb:CreateTable", "dynamodb:DescribeTimeToLive", "dynamodb:UpdateTimeToLive")
+        statements.append(
+            Statement("CreateTombstones", create, side, "the table of tombstones is not made, or keeps all")
+        )
+    return statements
 
 
 CONNECTOR = SinkConnector(
@@ -111,4 +151,6 @@ CONNECTOR = SinkConnector(
     probe=_probe,
     envelope=None,
     needs_new_image=True,
+    guarded_seconds=_guarded_seconds,
+    permissions=_permissions,
 )

@@ -40,6 +40,8 @@ def aws_errors(place: str) -> Iterator[None]:
     except ClientError as error:
         answer = error.response
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if error.operation_name == "AssumeRole":
+            place = f"AssumeRole, needed for {place}"
         raise error_of(answer.get("Error", {}).get("Code", ""), status, place) from None
     except aws.CONFIGURATION as error:  # before the credentials: a loop of profiles is both
         message = f"{place}: {type(error).__name__}"
@@ -47,6 +49,9 @@ def aws_errors(place: str) -> Iterator[None]:
     except aws.CREDENTIALS as error:
         message = f"{place}: {type(error).__name__}"
         raise SinkError(ErrorKind.ACCESS_DENIED, message) from None
+    except aws.StsUnreachableError as error:
+        message = f"{error}; needed for {place}"
+        raise SinkError(ErrorKind.UNAVAILABLE, message) from None
     except (*aws.UNREACHABLE, *aws.DAMAGED) as error:
         message = f"{place}: {type(error).__name__}"
         raise SinkError(ErrorKind.UNAVAILABLE, message) from None

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdc.connector import CountCall, SinkContext
+from cdc.connector import CountCall
 from cdc.errors import ErrorKind, SinkError
 from cdc.model import KeyAttribute, Stream
-from connectors.replica import ReplicaConfig
 from connectors.replica.errors import aws_errors
-from connectors.replica.transport import dynamodb_client, open_session
 from connectors.replica.wire import TOMBSTONE_EXPIRY, TOMBSTONE_KEY
 
 CREATION_SECONDS = 60.0
@@ -215,33 +213,3 @@ def check_source(stream: Stream, replica: TableDescription, *, aws: bool) -> Non
             f"that of the source {stream.table} is {key_text(stream.key)}"
         )
         raise SinkError(ErrorKind.CONFIGURATION, message, remedy="the replica needs the source's key schema")
-
-
-def probe(config: ReplicaConfig, context: SinkContext) -> list[str]:
-    """Looks at the replicas and the tombstones without changing anything.
-
-    Raises:
-        SinkError: as `Tables.replica` and `Tables.tombstones`.
-    """
-    client = dynamodb_client(open_session(config), region=config.region, endpoint_url=config.endpoint_url)
-    try:
-        return _probe(Tables(client, context.count_call), config, context)
-    finally:
-        client.close()
-
-
-def _probe(tables: Tables, config: ReplicaConfig, context: SinkContext) -> list[str]:
-    seen = []
-    for source in context.tables:
-        replica = tables.replica(config.replica_of(source))
-        seen.append(f"replica {replica.name} of {source}: {replica.status}, key {key_text(replica.key)}")
-    name = config.tombstone_table(context.pipeline)
-    table = tables.describe(name)
-    if table is None:
-        if not config.tombstones.create:
-            message = f"there is no table {name} for the tombstones"
-            raise SinkError(ErrorKind.NOT_FOUND, message, remedy=tombstones_remedy(name))
-        return [*seen, f"tombstones {name}: does not exist, will be created (on demand, TTL)"]
-    check_tombstones(table)
-    ttl = "on" if tables.has_ttl(name) else "off: tombstones are kept for ever until it is on"
-    return [*seen, f"tombstones {name}: {table.status}, TTL {ttl}"]

@@ -21,6 +21,8 @@ from cdc.errors import ErrorKind, SinkError
 from connectors.replica import ReplicaConfig
 from connectors.replica.errors import aws_errors
 
+USER_AGENT = "dynamodb-cdc/replica"
+"""What CloudTrail shows of a call."""
 CONNECT_TIMEOUT_SECONDS = 2.5
 READ_TIMEOUT_SECONDS = 5.0
 """Long for DynamoDB, which answers in milliseconds. A call that timed out is made again: its version makes it safe."""
@@ -56,6 +58,7 @@ def dynamodb_client(session: Session, *, region: str | None, endpoint_url: str |
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 1, "mode": "standard"},
+        user_agent_extra=USER_AGENT,
     )
     with aws_errors("the replica's AWS client"):
         try:
@@ -124,7 +127,7 @@ class Transport:
                 data=body,
                 headers={
                     "Content-Type": "application/x-amz-json-1.0",
-                    "User-Agent": "dynamodb-cdc",
+                    "User-Agent": USER_AGENT,
                     "X-Amz-Target": f"DynamoDB_20120810.{operation}",
                 },
             )

@@ -74,7 +74,7 @@ class DynamoDBItems:
                 return root, stored
             begin = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None) -> Root:
+    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None, epoch: int) -> Root:
         mine: dict[str, Value] = {
             "host": {"S": owner.host},
             "pid": {"N": str(owner.pid)},
@@ -83,18 +83,17 @@ class DynamoDBItems:
             "heartbeat": _number(owner.heartbeat),
             "lease_seconds": _number(lease_seconds),
             "acquired_at": _number(owner.heartbeat),
+            "epoch": {"N": str(epoch)},
         }
         condition: dict[str, Value | Known]
         if seen is None:
             condition = {PARTITION_KEY: Known.ABSENT}
             mine |= {
                 "format": {"N": str(FORMAT)},
-                "epoch": {"N": "1"},
                 "save": {"N": "0"},
                 "pages": {"B": packed({})},
             }
         else:
-            mine["epoch"] = {"N": str(seen.epoch + 1)}
             condition = {"epoch": {"N": str(seen.epoch)}}
             condition["heartbeat"] = Known.ABSENT if seen.owner is None else _number(seen.owner.heartbeat)
         answer = self._update(mine, condition, ReturnValues="ALL_NEW")

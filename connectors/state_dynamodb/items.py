@@ -61,8 +61,8 @@ class Items(Protocol):
         """The root first, then the pages, not all of them at one moment."""
         ...
 
-    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None) -> Root:
-        """Makes `owner` the owner and raises the epoch, if the root is as it was seen. The root after it.
+    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None, epoch: int) -> Root:
+        """Makes `owner` the owner, under a higher epoch than was seen, if the root is as it was seen. The root after it.
 
         Raises:
             ConditionFailedError: another owner, or a renewal, came in between.

@@ -80,6 +80,9 @@ class Pages:
     def changed(self, change: StateChange) -> Mapping[str, Rows]:
         """The pages that this change makes different, whole; nothing here changes yet."""
         draft = _Draft(self._pages, self._page_of)
+        if change.replace_all:
+            for key in list(self._page_of):
+                draft.remove(key)
         for sink, shard in change.forget:
             draft.remove(("cursor", sink, *shard))
         for row in _rows_of(change):

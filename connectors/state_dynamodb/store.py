@@ -71,7 +71,7 @@ class DynamoDBStateStore:
         self._pages = None
         self._table.close()
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         owner = replace(owner, heartbeat=now)
         for _ in range(_TAKES):
             root = self._items.root()
@@ -80,9 +80,10 @@ class DynamoDBStateStore:
                 self._check_that_it_is_new(self._items.everything()[1])
             elif root.remaining(now) > 0 and not self._is_free(root, owner):
                 raise self._not_owner(root, remedy=_until(root.remaining(now)))
-            self._taking.add((root.epoch if root is not None else 0) + 1)
+            epoch = max(root.epoch if root is not None else 0, above) + 1
+            self._taking.add(epoch)
             try:
-                taken = self._items.take(owner, lease_seconds=lease_seconds, seen=root)
+                taken = self._items.take(owner, lease_seconds=lease_seconds, seen=root, epoch=epoch)
             except ConditionFailedError:
                 continue  # somebody was quicker, or this very request, repeated on its way: who, is seen now
             self._pages, self._in_doubt = None, False

@@ -380,12 +380,7 @@ COMMANDS = [
     ("snapshot", FILE, "--segments", "4"),
     ("sim", "--port", "1"),
     ("positions", "forget", FILE, "--sink", "bus"),
-    ("positions", "export", FILE),
-    ("positions", "import", FILE),
     ("schema", "infer", FILE),
-    ("dead-letters", "list", FILE),
-    ("dead-letters", "show", FILE),
-    ("dead-letters", "replay", FILE, "--force"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -43,9 +44,16 @@ class KafkaBroker(JavaServer):
 
     service = environment.KAFKA
 
-    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, log: Path | None = None, more: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Args:
+            more: settings beside, or instead of, what a single node needs.
+        """
         super().__init__(directory, log=log)
         self._controller_port = free_port()
+        self._more = dict(more or {})
 
     @property
     def endpoint(self) -> str:
@@ -94,6 +102,7 @@ class KafkaBroker(JavaServer):
             "advertised.listeners": f"PLAINTEXT://{self.endpoint}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.directory / "data"),
+            **self._more,
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
@@ -106,3 +115,32 @@ class KafkaBroker(JavaServer):
         except KafkaException:
             return False
         return NODE_ID in metadata.brokers
+
+
+class GuardedBroker(KafkaBroker):
+    """A broker that asks for a password and goes by ACLs, at `guarded_endpoint`; `endpoint` is its operator's.
+
+    Args:
+        passwords: by user (SASL/PLAIN). They may do nothing until the operator says so.
+    """
+
+    def __init__(self, directory: Path, passwords: Mapping[str, str], *, log: Path | None = None) -> None:
+        super().__init__(directory, log=log)
+        self._guarded_port = free_port()
+        users = " ".join(f'user_{name}="{password}"' for name, password in passwords.items())
+        self._more = {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+            "listeners": f"PLAINTEXT://{self.endpoint},CONTROLLER://{HOST}:{self._controller_port},"
+            f"GUARDED://{self.guarded_endpoint}",
+            "advertised.listeners": f"PLAINTEXT://{self.endpoint},GUARDED://{self.guarded_endpoint}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+            "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.guarded.plain.sasl.jaas.config": (
+                f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+            ),
+        }
+
+    @property
+    def guarded_endpoint(self) -> str:
+        return f"{HOST}:{self._guarded_port}"

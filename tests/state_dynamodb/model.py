@@ -162,7 +162,7 @@ class _Replayed:
     def everything(self) -> tuple[Root | None, Sequence[Stored]]:
         return self.root(), cast("Sequence[Stored]", self._ask("pages"))
 
-    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None) -> Root:
+    def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None, epoch: int) -> Root:
         return cast("Root", self._ask("take", owner, lease_seconds, seen))
 
     def renew(self, epoch: int, *, now: float, admin: str) -> None:

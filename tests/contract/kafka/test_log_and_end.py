@@ -141,6 +141,11 @@ def test_flush_answers_with_the_failure(cluster: Cluster, tmp_path: Path) -> Non
 
 
 class TestProbe:
+    @pytest.fixture(autouse=True)
+    def hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """This cluster does not answer questions of administration."""
+        monkeypatch.setattr("connectors.kafka.inquiry.ADMIN_SECONDS", 0.3)
+
     def probe(self, cluster: Cluster, tmp_path: Path, **keys: object) -> list[str]:
         config = CONNECTOR.config.model_validate(
             {"name": "bus", "type": "kafka", "bootstrap_servers": cluster.bootstrap_servers, **keys}

@@ -213,7 +213,9 @@ def test_a_latest_iterator_of_an_empty_stream_is_trimmed_by_a_write_elsewhere(ta
 def test_probe(tables: Tables) -> None:
     table = tables.create()
     lines = CONNECTOR.probe(config(tables.url, table), context())
-    assert any("NEW_AND_OLD_IMAGES, ENABLED" in line and table in line for line in lines)
+    text = "\n".join(line for line in lines if isinstance(line, str))
+    assert f"table {table}: stream " in text
+    assert "NEW_AND_OLD_IMAGES, ENABLED" in text
 
 
 def test_half_a_utf_16_pair_does_not_stop_the_shard(tables: Tables) -> None:

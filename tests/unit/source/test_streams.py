@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cdc.connector import Access
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import KeyAttribute, Stream
 from connectors.dynamodb_streams import CONNECTOR
@@ -171,8 +172,8 @@ def serve_a_stream(server: CannedServer) -> None:
 
 def test_probe(server: CannedServer) -> None:
     serve_a_stream(server)
-    lines = CONNECTOR.probe(config(server.url), context())
-    text = "\n".join(lines)
+    seen = CONNECTOR.probe(config(server.url), context())
+    text = "\n".join(one for one in seen if isinstance(one, str))
     for part in (server.url, f"{ARN}, NEW_AND_OLD_IMAGES, ENABLED", "2 shards, 1 of them open", "24 hours"):
         assert part in text
 
@@ -181,9 +182,17 @@ def test_probe(server: CannedServer) -> None:
 def test_probe_finds_the_permission_that_is_missing(server: CannedServer, operation: str) -> None:
     serve_a_stream(server)
     server.replies[operation] = [error("AccessDeniedException")]
-    with pytest.raises(SourceError, match=operation) as refusal:
-        CONNECTOR.probe(config(server.url), context())
-    assert refusal.value.kind is ErrorKind.ACCESS_DENIED
+    seen = CONNECTOR.probe(config(server.url), context())
+    (refusal,) = [one for one in seen if isinstance(one, SourceError)]
+    assert refusal.message.startswith(f"{operation} of ")
+    assert refusal.kind is ErrorKind.ACCESS_DENIED
+    calls = [one for one in seen if isinstance(one, Access)]
+    assert [one.action for one in calls if not one.allowed] == [f"dynamodb:{operation}"]
+    needed = [
+        action for one in CONNECTOR.permissions(config(server.url), context()) for action in one.actions
+    ]
+    # All that came before was answered; what comes after was not asked.
+    assert [one.action for one in calls] == needed[: len(calls)]
 
 
 def test_streams_may_answer_elsewhere(server: CannedServer) -> None:

@@ -1,0 +1,119 @@
+"""The parts of a pipeline on this machine: folders, the state, the admin server's port."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
+from cdc.connector import Note, Statement
+from cdc.errors import CdcError, ConfigError
+from cdc.observe.admin import listen
+from cdc.ports import Clock, Owner
+from cdc.process import is_dead
+from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of
+from connectors.state_dynamodb.permissions import permissions
+
+
+def state_permissions(config: Config) -> Sequence[Statement]:
+    """What a run asks of AWS for the state store."""
+    match config.state:
+        case DynamoDBStateConfig(table=table, region=region, create=create):
+            return permissions(table=table, region=region, create=create)
+        case _:
+            return ()
+
+
+def registry(config: Config) -> Sequence[str]:
+    return _folder(config.schema_.registry.path)
+
+
+@runtime_checkable
+class Looks(Protocol):
+    """A state store that has more to say to a check than what is saved."""
+
+    def look(self, now: float) -> Sequence[str]:
+        """What it sees with calls that change nothing. `now`: epoch seconds by this host's clock."""
+        ...
+
+
+def state(config: Config, clock: Clock) -> Sequence[str | Note]:
+    seen: list[str | Note] = []
+    if isinstance(config.state, SqliteStateConfig):
+        seen += _folder(config.state.path.parent)
+    store = state_of(config, read_only=True)
+    try:
+        store.open()
+        if isinstance(store, Looks):
+            seen += store.look(clock.now().wall)
+        owner = store.owner()
+        saved = store.load()
+    finally:
+        store.close()
+    config.check_remembered(saved.settings or {})
+    remembered_registry(config, saved.settings or {}, create=False)
+    if owner is not None:
+        seen.append(f"last owner: process {owner.pid} on {owner.host}")
+    judgement = judgement_of(config, saved, clock)
+    if judgement.exit_code:
+        raise ConfigError(judgement.message, remedy=judgement.remedy)
+    if judgement.message:
+        seen.append(Note(judgement.message, "warning", judgement.remedy))
+    return [*seen, f"{len(saved.cursors)} positions saved"]
+
+
+def dead_letters(config: Config) -> Sequence[str]:
+    seen = list(_folder(config.dead_letters.path))
+    letters = dead_letters_of(config, read_only=True)
+    letters.open()
+    try:
+        return [*seen, f"{sum(letters.count().values())} open dead letters"]
+    finally:
+        letters.close()
+
+
+def admin(config: Config) -> Sequence[str]:
+    """
+    Raises:
+        CdcError: `CONFIGURATION`: the admin server could not listen.
+    """
+    if config.admin is None:
+        return ["no admin server"]
+    host, port = config.admin.host, config.admin.port
+    if port == 0:
+        return [f"{host}, at any free port"]
+    try:
+        listen(host, port).close()
+    except CdcError:
+        owner = _living_owner(config)
+        if owner is None or owner.admin.rpartition(":")[2] != str(port):
+            raise
+        return [f"{host}:{port}: process {owner.pid}, which runs this pipeline, listens there"]
+    return [f"{host}:{port} is free"]
+
+
+def _living_owner(config: Config) -> Owner | None:
+    store = state_of(config, read_only=True)
+    try:
+        store.open()
+        try:
+            owner = store.owner()
+        finally:
+            store.close()
+    except CdcError:
+        return None  # said of the state already
+    return None if owner is None or is_dead(owner) else owner
+
+
+def _folder(path: Path) -> Sequence[str]:
+    """The folder, or the nearest above it that exists, is one that this process may write to."""
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise ConfigError(f"{path}: {nearest} is not a folder", remedy="name another path")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{path}: may not write to {nearest}", remedy="give this user the right to write there"
+        )
+    return [f"{path} " + ("exists" if nearest == path else f"will be made in {nearest}")]

@@ -1,0 +1,250 @@
+"""Every call of whole pipelines against the policies in `deploy/iam`: nothing missing, nothing more.
+
+Each role signs with an access key of its own; a recorder in front of the emulator sees who calls what.
+"""
+
+import copy
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from tests.command.process import eventually, running
+from tests.dynamodb_streams.canned_server import Reply, error
+from tests.iam.actions import Needed, needed
+from tests.iam.calls import Call, call_of
+from tests.iam.comparison import Comparison, compare
+from tests.iam.recorder import recorder
+from tests.iam.roles import FOLDER, ROWS, Row, changed, files, text
+from tests.replica.fixtures import moto_endpoint
+
+__all__ = ["moto_endpoint"]
+
+KEYS = {"source": "AKIDSOURCE", "state": "AKIDSTATE", "dr": "AKIDREPLICA"}
+"""Access key id by part of the example."""
+EXAMPLE_REGIONS = {"source": "eu-west-1", "dr": "us-east-1"}
+
+
+def policy(name: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads((FOLDER / name).read_text("utf-8"))
+    return parsed
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_the_policies_are_those_of_the_connectors(name: str) -> None:
+    assert (FOLDER / name).read_text("utf-8") == text(files()[name]), "python -m tests.iam"
+
+
+def test_the_table_of_the_folder_names_every_file() -> None:
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    assert [path.name for path in FOLDER.glob("*.json") if f"| `{path.name}` |" not in readme] == []
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a pipeline called in its life, by role."""
+
+    called: Mapping[str, set[Needed]]
+
+    def of(self, row: Row) -> set[Needed]:
+        return self.called[KEYS[row.part]]
+
+
+def live(folder: Path, upstream: str, row: Row) -> Life:
+    """A pipeline of the example with the row's changes: its first start, changes of every kind, a stop, a second start in
+    which each operation of each role fails once, and its end.
+    """
+    with recorder(upstream) as front:
+        tables = Tables(upstream)
+        tables.begin(tombstones=bool(row.changes))
+        write(folder, front.url, row)
+        environment = profiles(folder)
+        tables.put("o-1", 1)
+        tables.put("o-2", 1)
+        with running(folder, env=environment) as run:
+            eventually(lambda: tables.replica() == {"o-1": 1, "o-2": 1}, "the inserts", run=run)
+            tables.put("o-1", 2)
+            tables.delete("o-2")
+            eventually(lambda: tables.replica() == {"o-1": 2}, "update and delete", run=run)
+            run.stop()
+        front.answer = each_fails_once()
+        tables.put("o-3", 1)
+        tables.put("o-1", 3)
+        with running(folder, env=environment) as run:
+            eventually(
+                lambda: tables.replica() == {"o-1": 3, "o-3": 1}, "changes in spite of faults", run=run
+            )
+            tables.delete("o-3")
+            eventually(lambda: tables.replica() == {"o-1": 3}, "the last delete", run=run)
+            run.stop()
+        tables.end()
+        return Life(front.needed())
+
+
+class Tables:
+    """The source and the replica, past the pipeline."""
+
+    def __init__(self, url: str) -> None:
+        self._source, self._replica = (
+            boto3.client(
+                "dynamodb",
+                endpoint_url=url,
+                region_name=region,
+                aws_access_key_id="AKIDTEST",
+                aws_secret_access_key="made-up",
+            )
+            for region in EXAMPLE_REGIONS.values()
+        )
+
+    def begin(self, *, tombstones: bool) -> None:
+        key: Any = {
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "BillingMode": "PAY_PER_REQUEST",
+        }
+        stream: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        self._source.create_table(TableName="orders", StreamSpecification=stream, **key)
+        self._replica.create_table(TableName="orders", **key)
+        if tombstones:
+            self._replica.create_table(TableName="_cdc_orders_tombstones", **key)
+
+    def put(self, name: str, total: int) -> None:
+        self._source.put_item(TableName="orders", Item={"id": {"S": name}, "total": {"N": str(total)}})
+
+    def delete(self, name: str) -> None:
+        self._source.delete_item(TableName="orders", Key={"id": {"S": name}})
+
+    def replica(self) -> dict[str, int]:
+        items = self._replica.scan(TableName="orders")["Items"]
+        return {item["id"]["S"]: int(item["total"]["N"]) for item in items}
+
+    def end(self) -> None:
+        self._source.delete_table(TableName="orders")
+        for table in ("orders", "_cdc_orders_tombstones"):
+            self._replica.delete_table(TableName=table)
+        self._source.close()
+        self._replica.close()
+
+
+def write(folder: Path, url: str, row: Row) -> None:
+    """The example, at the recorder, with a profile for each role instead of the role itself."""
+    document = changed(row)
+    for name, part in (("source", document["source"]), *((sink["name"], sink) for sink in document["sinks"])):
+        for key in ("role_arn", "external_id"):
+            part.pop(key)
+        part |= {"profile": name, "endpoint_url": url}
+    document["source"]["idle_poll_seconds"] = 0.05
+    document |= {"admin": {"port": 0}, "state": {"checkpoint_seconds": 0.1}}
+    (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
+
+
+def profiles(folder: Path) -> dict[str, str]:
+    file = folder / "aws-config"
+    file.write_text(
+        "".join(
+            f"[profile {part}]\naws_access_key_id = {key}\naws_secret_access_key = made-up\n"
+            for part, key in KEYS.items()
+        ),
+        "utf-8",
+    )
+    return {"AWS_CONFIG_FILE": str(file), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+
+
+def each_fails_once() -> Any:
+    seen: set[tuple[str, str]] = set()
+    lock = threading.Lock()
+
+    def answer(call: Call) -> Reply | None:
+        with lock:
+            first = (call.key, call.operation) not in seen
+            seen.add((call.key, call.operation))
+        return error("InternalServerError", 500) if first else None
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def lives(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Life]:
+    """By file: one life for each set of changes."""
+    found: dict[str, Life] = {}
+    by_changes: dict[str, Life] = {}
+    for row in ROWS:
+        kind = json.dumps(row.changes, sort_keys=True)
+        if kind not in by_changes:
+            by_changes[kind] = live(tmp_path_factory.mktemp("life"), moto_endpoint, row)
+        found[row.file] = by_changes[kind]
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
+def test_nothing_missing_and_nothing_more(row: Row, lives: Mapping[str, Life]) -> None:
+    assert compare(lives[row.file].of(row), policy(row.file)) == Comparison(set(), set())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
+def test_each_action_that_is_taken_away_is_missed(row: Row, lives: Mapping[str, Life]) -> None:
+    whole = policy(row.file)
+    for number, statement in enumerate(whole["Statement"]):
+        for action in statement["Action"]:
+            less = copy.deepcopy(whole)
+            less["Statement"][number]["Action"].remove(action)
+            found = compare(lives[row.file].of(row), less)
+            assert {one.action for one in found.missing} == {action}
+            assert not found.superfluous
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.file)
+def test_each_action_that_nobody_takes_is_found(row: Row, lives: Mapping[str, Life]) -> None:
+    whole = policy(row.file)
+    for number, statement in enumerate(whole["Statement"]):
+        more = copy.deepcopy(whole)
+        more["Statement"][number]["Action"].append("dynamodb:DeleteTable")
+        more["Statement"][number]["Resource"].append("arn:aws:dynamodb:eu-west-1:000000000000:table/other")
+        found = compare(lives[row.file].of(row), more)
+        assert not found.missing
+        # The new action on each resource, and each action on the new one.
+        assert len(found.superfluous) == len(statement["Action"]) + len(statement["Resource"]) + 1
+
+
+def test_nobody_else_called(lives: Mapping[str, Life]) -> None:
+    for life in lives.values():
+        assert set(life.called) == {KEYS["source"], KEYS["dr"]}
+
+
+def test_a_call_without_a_row_fails() -> None:
+    with pytest.raises(LookupError, match="no row"):
+        needed(Call("AKIDSOURCE", "dynamodb", "RestoreTableFromBackup", {"TargetTableName": "orders"}))
+
+
+SCOPE = {
+    "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDLAKE/20260101/eu-west-1/s3/aws4_request, Signature=0"
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "actions"),
+    [
+        ("HEAD", "/lake", {("s3:ListBucket", "lake")}),
+        ("GET", "/lake?list-type=2&prefix=orders%2F_cdc", {("s3:ListBucket", "lake")}),
+        ("GET", "/lake?uploads", {("s3:ListBucketMultipartUploads", "lake")}),
+        ("PUT", "/lake/orders/a.avro", {("s3:PutObject", "lake/orders/a.avro")}),
+        ("POST", "/lake/orders/a.avro?uploads", {("s3:PutObject", "lake/orders/a.avro")}),
+        ("PUT", "/lake/orders/a.avro?partNumber=1&uploadId=x", {("s3:PutObject", "lake/orders/a.avro")}),
+        ("POST", "/lake/orders/a.avro?uploadId=x", {("s3:PutObject", "lake/orders/a.avro")}),
+        ("DELETE", "/lake/orders/a.avro?uploadId=x", {("s3:AbortMultipartUpload", "lake/orders/a.avro")}),
+        ("GET", "/lake/orders/a.avro", {("s3:GetObject", "lake/orders/a.avro")}),
+        ("DELETE", "/lake/orders/dt%3D1/a.avro", {("s3:DeleteObject", "lake/orders/dt=1/a.avro")}),
+    ],
+)
+def test_calls_of_s3_are_read_off_method_path_and_query(
+    method: str, path: str, actions: set[tuple[str, str]]
+) -> None:
+    call = call_of(method, path, SCOPE, b"")
+    assert call.key == "AKIDLAKE"
+    assert {tuple(one) for one in needed(call)} == actions
