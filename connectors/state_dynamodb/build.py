@@ -19,8 +19,8 @@ from connectors.state_dynamodb.store import DynamoDBStateStore
 from connectors.state_dynamodb.table import Table
 
 _CONNECT_SECONDS = 2.0
-_READ_SECONDS = 3.0
-"""DynamoDB answers in milliseconds. A save and the renewal behind it both have to fail within a lease."""
+_READ_SECONDS = 5.0
+"""DynamoDB answers in milliseconds. A call that hangs and the renewal behind it both have to fail within a lease."""
 
 
 def state_store(

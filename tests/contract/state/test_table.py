@@ -17,7 +17,7 @@ from cdc.testing.store_contract import NOW, contents, cursor, error_of
 from connectors.state_dynamodb import DynamoDBStateStore, permissions, state_store, table
 from tests.integration.pipeline.workload import client_of
 from tests.replica.proxy import Choose, Garbage, LoseAnswer, LoseRequest, Proxy, Refuse, times, well
-from tests.state_dynamodb.contract import IDLE_SECONDS, REGION, table_of, uncounted
+from tests.state_dynamodb.contract import IDLE_SECONDS, REGION, patience, table_of, uncounted
 
 KEY = {"pipeline": {"S": "pipeline"}, "item": {"S": "lease"}}
 
@@ -73,7 +73,8 @@ class Place:
 
 
 @pytest.fixture
-def place(moto_endpoint: str, tmp_path: Path) -> Iterator[Place]:
+def place(moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    patience(monkeypatch)
     client = client_of(moto_endpoint)
     with Proxy(moto_endpoint, idle_seconds=IDLE_SECONDS) as proxy:
         yield Place(proxy, client, table_of(tmp_path))

@@ -69,9 +69,7 @@ class SlowStore(MemoryStore):
 
 
 @contextmanager
-def _loop(
-    *, renewal: float, resolving: float = 0.0, refused: int = 0, turn: float = 0.1
-) -> Iterator[Loop]:
+def _loop(*, renewal: float, resolving: float = 0.0, refused: int = 0, turn: float = 0.1) -> Iterator[Loop]:
     clock, inbox, workers = ManualClock(), Inbox(), Workers()
     state = SlowStore(clock, inbox, renewal, refused)
     state.open()
