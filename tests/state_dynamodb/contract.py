@@ -11,7 +11,8 @@ from cdc.connector import AwsAccess
 from cdc.ports import Owner, StateStore
 from cdc.process import this_process
 from cdc.testing.store_contract import FormatCases, OutageCases
-from connectors.state_dynamodb import build, state_store
+from connectors.state_dynamodb import build
+from connectors.state_dynamodb.build import state_store
 from tests.contract.test_sqlite_store import ended_process
 from tests.integration.pipeline.workload import client_of
 from tests.replica.proxy import Fault, LoseAnswer, Proxy, Refuse, well

@@ -14,7 +14,9 @@ from cdc.model import after
 from cdc.ports import Saved, StateChange
 from cdc.process import this_process
 from cdc.testing.store_contract import NOW, contents, cursor, error_of
-from connectors.state_dynamodb import DynamoDBStateStore, permissions, state_store, table
+from connectors.state_dynamodb import permissions, table
+from connectors.state_dynamodb.build import state_store
+from connectors.state_dynamodb.store import DynamoDBStateStore
 from tests.integration.pipeline.workload import client_of
 from tests.replica.proxy import Choose, Garbage, LoseAnswer, LoseRequest, Proxy, Refuse, times, well
 from tests.state_dynamodb.contract import IDLE_SECONDS, REGION, patience, table_of, uncounted
