@@ -194,15 +194,23 @@ def test_a_table_that_is_missing_and_not_to_be_made(
     assert "Traceback" not in refused.text
 
 
-@pytest.mark.parametrize("operation", ["DescribeTable", "GetItem", "Query"])
-def test_a_denied_check_names_the_permission(
-    operation: str, tables: Tables, table: str, front: Proxy, tmp_path: Path
-) -> None:
+def test_what_is_denied_is_named(tables: Tables, table: str, front: Proxy, tmp_path: Path) -> None:
     pipeline(tmp_path, tables, table, front)
-    tables.put(table, 0)
-    assert cdc(tmp_path, *RUN).code == 0
-    front.answers[operation] = lambda _request: error("AccessDeniedException", message="not you")
-    for command in ("check", "run"):
+    tables.client.create_table(
+        TableName=f"state-{table[-20:]}",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "pipeline", "KeyType": "HASH"},
+            {"AttributeName": "item", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "item", "AttributeType": "S"},
+            {"AttributeName": "pipeline", "AttributeType": "S"},
+        ],
+    )
+    for operation in ("DescribeTable", "GetItem", "Query"):
+        front.answers = {operation: lambda _request: error("AccessDeniedException", message="not you")}
+        command = "check" if operation == "Query" else "run"
         refused = cdc(tmp_path, command, "pipeline.yaml")
         assert refused.code == 2, refused.text
         assert f"dynamodb:{operation}" in refused.text
