@@ -17,7 +17,7 @@ from tests.command.folder import file_sink, lines, tree, write
 from tests.command.process import Ended, cdc, eventually, running
 from tests.command.proxy import Proxy, proxy
 from tests.dynamodb_streams.canned_server import Reply, error
-from tests.dynamodb_streams.tables import Tables
+from tests.dynamodb_streams.tables import REGION, Tables
 
 STATE, WITNESS = "cdc-state.db", "cdc-dead-letters/orders.ran.json"
 STARTS = ("trim-horizon", "latest")
@@ -209,6 +209,35 @@ def test_each_sink_is_decided_about(tables: Tables, table: str, tmp_path: Path) 
         assert cdc(tmp_path, *reset).code == 0
     deliver(tmp_path, "1", times=2)
     assert arrived(tmp_path) == ["0", "1", "0", "1"]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_table_that_was_deleted(tables: Tables, table: str, start: str, tmp_path: Path) -> None:
+    """Positions in a table of DynamoDB: the same case."""
+    configure(tmp_path, tables.url, table, start)
+    path = tmp_path / "pipeline.yaml"
+    configuration = yaml.safe_load(path.read_text("utf-8"))
+    of_state = f"state-{table}"
+    configuration["state"] |= {
+        "type": "dynamodb",
+        "table": of_state,
+        "region": REGION,
+        "endpoint_url": tables.url,
+    }
+    path.write_text(yaml.safe_dump(configuration), "utf-8")
+    begin(tables, table, tmp_path)
+    tables.client.delete_table(TableName=of_state)
+    tables.put(table, 2)
+    if start == "latest":
+        refused(cdc(tmp_path, "run", "pipeline.yaml"), 3, of_state, "reset CONFIG --sink file")
+        decided = cdc(
+            tmp_path, "positions", "reset", "pipeline.yaml", "--sink", "file", "--to", "trim-horizon"
+        )
+        assert decided.code == 0, decided.err
+        deliver(tmp_path, "2")
+    else:
+        assert finding(deliver(tmp_path, "2"))["finding"] == "delivers_again"
+    assert arrived(tmp_path) == ["0", "1", "0", "1", "2"]
 
 
 # Restored
