@@ -79,6 +79,7 @@ lock: ## compile requirements/*.txt anew (needs uv; LOCK_ARGS="--upgrade")
 		--output-file requirements/dev.txt
 	$(UV) $(LOCK) pyproject.toml $(IMAGE_EXTRAS) --constraints requirements/run.txt --output-file requirements/image.txt
 	$(UV) $(LOCK) --group build --constraints requirements/run.txt --output-file requirements/build.txt
+	$(UV) $(LOCK) --group go --output-file tests/services/go-requirements.txt
 
 # What the container has: every sink and registry, no emulator.
 IMAGE_EXTRAS := --extra kafka --extra registry
