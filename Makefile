@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 tier2 tier3 check services services-stop lock clean python
+.PHONY: help setup demo test tier1 tier2 tier3 check image-trial services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,11 +57,15 @@ tier3: $(VENV)/.dev ## real services, end to end
 	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e'; \
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e
 
-check: $(VENV)/.dev ## lint, format, types, layers
+check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(PYTEST) --quiet tests/deploy
+
+image-trial: $(VENV)/.dev ## the steps of deploy/Dockerfile in a clean Debian, and the service run out of it (root, debootstrap)
+	$(BIN)/python -m tests.deploy.image_trial
 
 services: $(VENV)/.dev ## start the real services for tier 3; their addresses are in .services/env
 	$(BIN)/python -m tests.services start
@@ -70,12 +74,18 @@ services-stop: $(VENV)/.dev ## stop them
 	$(BIN)/python -m tests.services stop
 
 lock: ## compile requirements/*.txt anew (needs uv; LOCK_ARGS="--upgrade")
-	$(UV) $(LOCK) --group build --output-file requirements/run.txt
-	$(UV) $(LOCK) --group build --group dev --constraints requirements/run.txt --output-file requirements/dev.txt
+	$(UV) $(LOCK) pyproject.toml --extra all --group build --output-file requirements/run.txt
+	$(UV) $(LOCK) pyproject.toml --extra all --group build --group dev --constraints requirements/run.txt \
+		--output-file requirements/dev.txt
+	$(UV) $(LOCK) pyproject.toml $(IMAGE_EXTRAS) --constraints requirements/run.txt --output-file requirements/image.txt
+	$(UV) $(LOCK) --group build --constraints requirements/run.txt --output-file requirements/build.txt
+
+# What the container has: every sink and registry, no emulator.
+IMAGE_EXTRAS := --extra kafka
 
 # One file for Python 3.11 and newer on every system, without the address of any index.
 LOCK = pip compile --quiet $(LOCK_ARGS) --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml --extra all
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 clean: ## remove .venv, caches and builds (not .services: make services-stop)
 	rm -rf $(VENV) build dist htmlcov .coverage* *.egg-info

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from cdc.errors import CdcError, ConfigError
+from cdc.errors import CdcError, ConfigError, ErrorKind
 
 app = typer.Typer(
     name="cdc",
@@ -24,18 +24,22 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-positions_app = typer.Typer(help="Saved positions: show, reset.", no_args_is_help=True)
+positions_app = typer.Typer(help="Saved positions: show, reset, export, import.", no_args_is_help=True)
 schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_args_is_help=True)
-dead_letters_app = typer.Typer(help="Dead letters.", no_args_is_help=True)
+dead_letters_app = typer.Typer(
+    help="Changes that a sink refused: list them, show one, send them again.", no_args_is_help=True
+)
 app.add_typer(positions_app, name="positions")
 app.add_typer(schema_app, name="schema")
-app.add_typer(dead_letters_app, name="dead-letters", hidden=True)  # all of it is of a later version
+app.add_typer(dead_letters_app, name="dead-letters")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+OfSink = Annotated[str | None, typer.Option("--sink", help="Only those of this sink.")]
+OfTable = Annotated[str | None, typer.Option("--table", help="Only those of this table.")]
 
 
 class LogLevel(StrEnum):
@@ -84,7 +88,9 @@ def _reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except CdcError as error:
-            _fail(2 if isinstance(error, ConfigError) else 1, error.message, error.remedy)
+            # Saved state that cannot be read is as wrong the next time, and nothing of it was changed.
+            mended_first = isinstance(error, ConfigError) or error.kind is ErrorKind.STATE_FORMAT
+            _fail(2 if mended_first else 1, error.message, error.remedy)
 
     return wrapped
 
@@ -206,12 +212,15 @@ def status(
 def positions_show(config: ConfigPath, as_json: Json = False) -> None:
     """What is saved: one line for each sink and shard."""
     from cdc import config as configuration
-    from cdc.observe.text import positions_as_json, print_positions
+    from cdc.observe.positions import to_dict
+    from cdc.observe.text import print_positions
+    from cdc.runtime.clock import SystemClock
     from cdc.runtime.positions import load
 
-    saved = load(configuration.load(config))
+    loaded = configuration.load(config)
+    saved = load(loaded)
     if as_json:
-        _print_json(positions_as_json(saved))
+        _print_json(to_dict(loaded.pipeline, saved, at=SystemClock().now().wall))
     else:
         print_positions(saved)
 
@@ -234,6 +243,128 @@ def positions_reset(
         configuration.load(config), sink=sink, shard=shard, to=to.value, clock=SystemClock(), table=table
     ):
         print(f"{done.sink} {done.shard.shard}: {done.to}; positions of {done.dropped} descendants dropped")
+
+
+@dead_letters_app.command("list")
+@_reports_errors
+def dead_letters_list(
+    config: ConfigPath, sink: OfSink = None, table: OfTable = None, as_json: Json = False
+) -> None:
+    """What was put aside, a line each, without values of items. Also beside a running process."""
+    from cdc import config as configuration
+    from cdc.observe.letters import letter_as_json, print_letters
+    from cdc.runtime.replay import Selection, kept
+
+    letters = kept(configuration.load(config), Selection(sink=sink, table=table))
+    if as_json:
+        _print_json([letter_as_json(letter, record=False) for letter in letters])
+    else:
+        print_letters(letters)
+
+
+@dead_letters_app.command("show")
+@_reports_errors
+def dead_letters_show(
+    config: ConfigPath,
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `list` has it.")],  # noqa: A002
+    as_json: Json = False,
+) -> None:
+    """All of one dead letter, with the record: what it prints are an item's values."""
+    from cdc import config as configuration
+    from cdc.observe.letters import letter_as_json, letter_text
+    from cdc.runtime.replay import Selection, kept
+
+    (letter,) = kept(configuration.load(config), Selection([id]))
+    if as_json:
+        _print_json(letter_as_json(letter, record=True))
+    else:
+        print(letter_text(letter))
+
+
+@dead_letters_app.command("replay")
+@_reports_errors
+def dead_letters_replay(
+    config: ConfigPath,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As `list` has them.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that is open.")] = False,
+    sink: OfSink = None,
+    table: OfTable = None,
+    force: Annotated[
+        bool, typer.Option(help="Also where an older state could come after a newer one, or once more.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters to their sinks again, and mark those that were taken. The pipeline must not be running."""
+    if bool(ids) == everything:
+        _fail(2, "name the dead letters to replay, or all of them with --all")
+    from cdc import config as configuration
+    from cdc.observe.log import configure
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.replay import Selection, replay
+    from cdc.runtime.resend import Replayed
+
+    configure("warning", "auto")
+    told: list[Replayed] = []
+
+    def tell(replayed: Replayed) -> None:
+        told.append(replayed)
+        if not as_json:
+            letter = replayed.letter
+            became = f"refused: {replayed.problem}" if replayed.problem else "replayed"
+            print(f"{letter.id} {letter.sink} {letter.table}: {became}", flush=True)
+
+    selection = Selection(ids or (), sink, table)
+    try:
+        left = replay(configuration.load(config), selection, force=force, clock=SystemClock(), tell=tell)
+    finally:
+        if as_json:
+            _print_json([{"id": r.letter.id, "replayed": not r.problem, "problem": r.problem} for r in told])
+    refused = sum(bool(replayed.problem) for replayed in told)
+    if refused:
+        sys.stderr.write(f"cdc: {refused} of {len(told)} dead letters stay what they are: see the reasons\n")
+    if left:
+        _leave(1 if refused else 0)
+    raise typer.Exit(1 if refused else 0)
+
+
+@positions_app.command("export")
+@_reports_errors
+def positions_export(
+    config: ConfigPath,
+    output: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
+) -> None:
+    """Everything that is saved, as a file: for a backup, or for another state store. Changes nothing."""
+    from cdc import config as configuration
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.transfer import export_positions, write_export
+
+    exported = export_positions(configuration.load(config), SystemClock())
+    if output is None:
+        _print_json(exported.document)
+    else:
+        write_export(output, json.dumps(exported.document, indent=2).encode() + b"\n")
+    if exported.warning:
+        sys.stderr.write(f"cdc: {exported.warning}\n")
+
+
+@positions_app.command("import")
+@_reports_errors
+def positions_import(
+    config: ConfigPath,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Instead of the positions that there are.")
+    ] = False,
+) -> None:
+    """Put exported positions into the configured state store. The pipeline must not be running."""
+    from cdc import config as configuration
+    from cdc.runtime.clock import SystemClock
+    from cdc.runtime.transfer import import_positions
+
+    done = import_positions(configuration.load(config), file, replace=replace, clock=SystemClock())
+    print(f"{done.positions} positions of {', '.join(done.sinks)}")
+    for sentence in done.meaning:
+        print(sentence)
 
 
 @schema_app.command("config")
@@ -282,11 +413,6 @@ for _group, _name, _full_name in (
     (app, "snapshot", "snapshot"),
     (app, "sim", "sim"),
     (positions_app, "forget", "positions forget"),
-    (positions_app, "export", "positions export"),
-    (positions_app, "import", "positions import"),
     (schema_app, "infer", "schema infer"),
-    (dead_letters_app, "list", "dead-letters list"),
-    (dead_letters_app, "show", "dead-letters show"),
-    (dead_letters_app, "replay", "dead-letters replay"),
 ):
     _announced(_group, _name, _full_name)

@@ -228,6 +228,11 @@ def no_permissions(_config: ConfigModel, _context: SinkContext | SourceContext) 
     return ()
 
 
+def not_guarded(config: SinkConfig) -> float | None:  # noqa: ARG001 - the same of any
+    """Of a sink to which the order of what comes is the order of what happened."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SinkConnector(Generic[S]):
     config: type[S]
@@ -243,6 +248,10 @@ class SinkConnector(Generic[S]):
     """Useless on a stream without new images (KEYS_ONLY, OLD_IMAGE): refused."""
     permissions: Callable[[S, SinkContext], Sequence[Statement]] = no_permissions
     """What a run asks of AWS for this sink; it makes no call. Empty for what is not at AWS."""
+    guarded_seconds: Callable[[S], float | None] = not_guarded
+    """For how long after a change nothing that comes late brings an older state back, not even of an item that was
+    deleted since: what `cdc dead-letters replay` goes by. None: versions guard nothing here; what is sent again comes
+    behind what is newer."""
 
 
 @dataclass(frozen=True, slots=True)

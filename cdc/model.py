@@ -183,6 +183,17 @@ class _RawAnswer(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     records: list[msgspec.Raw] = []
 
 
+class _Numbered(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
+    sequence_number: str
+
+
+class _NumberedRecord(msgspec.Struct, frozen=True, gc=False):
+    dynamodb: _Numbered
+
+
+_numbered = msgspec.json.Decoder(_NumberedRecord)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One answer of a shard: its records in order, the iterator that goes on from there."""
@@ -209,6 +220,11 @@ class Batch:
     """Wall clock, epoch seconds."""
     body: bytes = field(default=b"", repr=False)
     """The answer that the changes were cut from, for dead letters; its length stands for the memory that is held."""
+    replayed: bool = False
+    """Dead letters that are sent again, by hand. A sink marks what it can mark; one that keeps positions keeps none of
+    these: they are no places to go on from."""
+    _raw: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The body's records by sequence number, once one was asked for."""
 
     def after(self, position: Position) -> "Batch":
         """The part of this batch that comes after `position` (protocol: the records after g, never before them).
@@ -230,17 +246,29 @@ class Batch:
             return self if position == self.start else replace(self, start=position)
         return replace(self, start=position, changes=changes)
 
+    def up_to(self, position: Position) -> "Batch":
+        """The part of this batch that ends at `position`, a place `AFTER` a record; the batch itself if it does not go
+        beyond."""
+        if self.end.order <= position.order:
+            return self
+        limit = int(position.sequence)
+        changes = [change for change in self.changes if int(change.sequence) <= limit]
+        return replace(self, end=replace(position, epoch=self.end.epoch), changes=changes)
+
     def raw_record(self, change: Change) -> bytes:
-        """The record as the service sent it, byte for byte; slow, for the few that become dead letters. What is known of
-        it, its images byte for byte, where the answer as a whole is nothing that can be cut up."""
-        try:
-            records = msgspec.json.decode(self.body, type=_RawAnswer).records if self.body else []
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            records = []
-        for raw in records:
-            if msgspec.json.decode(raw, type=Change).sequence == change.sequence:
-                return bytes(raw)
-        return msgspec.json.encode(change)
+        """The record as the service sent it, byte for byte; the first call cuts up the whole answer, for the few batches
+        with a change that becomes a dead letter. What is known of it, its images byte for byte, where the answer as a
+        whole is nothing that can be cut up."""
+        if not self._raw and self.body:
+            try:
+                records = [
+                    (_numbered.decode(raw).dynamodb.sequence_number, bytes(raw))
+                    for raw in msgspec.json.decode(self.body, type=_RawAnswer).records
+                ]
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                records = []
+            self._raw.update(records)
+        return self._raw.get(change.sequence) or msgspec.json.encode(change)
 
     def reject(self, change: Change, kind: ErrorKind, reason: str) -> "Reject":
         """A change of this batch that cannot be delivered. `reason` holds no item values."""

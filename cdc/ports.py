@@ -6,6 +6,7 @@ one thread at a time. Every method raises only `cdc.errors.CdcError` for what ca
 bug and ends the process.
 """
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -85,6 +86,10 @@ class Receipt:
     A failure is a `SinkError`. If `accepted` fails, `durable` fails likewise, and nothing of the batch is owned. A
     failed `durable` hands this and all later batches of the shard back: theirs fail too, and the engine sends them
     again, in order, once the sink is better.
+
+    `REJECTED` and `UNENCODABLE` say that this very batch can never be taken because of something in it: the engine
+    halves it until it knows which change that is, which becomes a dead letter. Better, where the sink can tell, are
+    `Durability.rejects`. Where it is another batch, of another shard, that is to blame, this one's failure is another.
     """
 
     accepted: "Future[None]"
@@ -180,23 +185,50 @@ class DeadLetter:
     """Epoch seconds of the refusal."""
     record: bytes
     """The stream record, as the service sent it (JSON)."""
+    replayed_at: float | None = None
+    """Epoch seconds: when it was sent again and had become durable at its sink. None: it is open."""
+
+    @property
+    def id(self) -> str:
+        """Twelve characters that name it for a person: of its sink, stream, shard and sequence number, always the
+        same."""
+        named = "\0".join((self.sink, *self.shard, self.sequence))
+        return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
 class DeadLetters(Protocol):
     def open(self) -> None: ...
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Durable when it returns. The same letter written twice (after a crash) is one letter to `read`.
+        """Durable when it returns. The same letter written twice (after a crash) is one letter to `read`; one that was
+        replayed and is written again is open again.
+
+        A sink that keeps its position with its data must not commit it past a change before the letter of that change is
+        durable here: after a crash nobody would read it again. So such a sink names no change in `Durability.rejects`,
+        which it would have passed already, and takes no batch with `EncodedBatch.rejects`: it fails the batch, as
+        `REJECTED` or `UNENCODABLE`. The engine then finds the change, writes its letter, and only after that gives the
+        sink its place, as an empty batch.
 
         Raises:
             DeadLetterError: nothing of it may count as written; the cursor does not pass.
         """
         ...
 
-    def read(self) -> Iterator[DeadLetter]: ...
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        """These, which `read` gave, were sent again and are durable at their sink since `at` (epoch seconds). Durable
+        when it returns; never called beside a `write` of another process.
+
+        Raises:
+            DeadLetterError: nothing of it may count as marked; they may be sent once more.
+        """
+        ...
+
+    def read(self) -> Iterator[DeadLetter]:
+        """Each once, those that were replayed too."""
+        ...
 
     def count(self) -> Mapping[str, int]:
-        """Letters per sink."""
+        """Open letters per sink."""
         ...
 
     def close(self) -> None: ...
@@ -290,6 +322,8 @@ class StateChange:
     epochs: Mapping[str, int] | None = None
     forget: Sequence[tuple[str, ShardKey]] = ()
     """Cursors to delete: (sink, shard)."""
+    replace_all: bool = False
+    """All that the pipeline has saved before goes first, of every kind: what is left is this change alone."""
 
 
 class StateStore(Protocol):
@@ -302,9 +336,10 @@ class StateStore(Protocol):
         """
         ...
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         """Becomes the owner: at once if nobody is or the owner is dead on this host, else after its lease expired.
-        Every acquisition raises the epoch.
+        Every acquisition raises the epoch, and beyond `above`: a store that was restored from a copy would else give
+        epochs a second time, and with them let a process save that has lost the pipeline long ago.
 
         Raises:
             StateError: `NOT_OWNER`, naming the living owner and, in `remedy`, how long its lease lasts.

@@ -3,12 +3,14 @@
     {folder}/{pipeline}.{sink}.jsonl
 
 `schemas/dead-letter.schema.json` describes a line. The record is in it as text, byte for byte as the service sent it.
+A letter that was replayed has a second line, which says when, and no record.
 """
 
 import base64
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -41,6 +43,8 @@ class _Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     record: str | None = None
     record_base64: str | None = None
     """Instead of `record`, where that is no UTF-8."""
+    replayed_at: float | None = None
+    """Instead of both: the letter of this stream, shard and sequence number was replayed."""
 
 
 class _Format(msgspec.Struct, frozen=True, gc=False):
@@ -76,25 +80,46 @@ class FileDeadLetters:
             _sync_folder(self._folder)
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
+        self._write(letters, _encode)
+
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        self._write(letters, lambda letter: _encode_mark(letter, at))
+
+    def _write(self, letters: Sequence[DeadLetter], encode: Callable[[DeadLetter], bytes]) -> None:
         lines: dict[str, list[bytes]] = {}
         for letter in letters:
             if letter.pipeline != self._pipeline:
                 raise ValueError(f"a dead letter of {letter.pipeline} among those of {self._pipeline}")
-            lines.setdefault(letter.sink, []).append(_encode(letter))
+            lines.setdefault(letter.sink, []).append(encode(letter))
         with self._mapped_errors():
             for sink, of_sink in lines.items():
                 _append(self._folder / f"{self._pipeline}.{sink}{_SUFFIX}", b"".join(of_sink))
 
     def read(self) -> Iterator[DeadLetter]:
-        """By sink, in the order of their writing; each once, as it was written first."""
+        """By sink, in the order of their writing; each once, as it was written first, or first after it was replayed."""
         with self._mapped_errors():
             for path in self._paths():
-                seen: set[tuple[ShardKey, str]] = set()
+                chosen = self._choose(path)
                 for number, line in enumerate(_complete_lines(path), start=1):
-                    letter = self._decode(line, path, number)
-                    if (letter.shard, letter.sequence) not in seen:
-                        seen.add((letter.shard, letter.sequence))
-                        yield letter
+                    if number in chosen:
+                        yield replace(_letter(self._decode(line, path, number)), replayed_at=chosen[number])
+
+    def _choose(self, path: Path) -> Mapping[int, float | None]:
+        """The numbers of the lines that are letters, and when those were replayed: that stands farther on."""
+        found: dict[tuple[str, str, str], int] = {}
+        chosen: dict[int, float | None] = {}
+        for number, line in enumerate(_complete_lines(path), start=1):
+            read = self._decode(line, path, number)
+            key = (read.stream, read.shard, read.sequence)
+            known = found.get(key)
+            if read.replayed_at is not None:
+                if known is not None:
+                    chosen[known] = read.replayed_at
+            elif known is None or chosen[known] is not None:
+                chosen.pop(known or 0, None)
+                found[key] = number
+                chosen[number] = None
+        return chosen
 
     def count(self) -> Mapping[str, int]:
         """Reads what has been added since the last call; remembers a number per letter, to count doubles once."""
@@ -106,10 +131,14 @@ class FileDeadLetters:
                 if path.stat().st_size < counted.offset:  # somebody put another file there
                     counted = self._counted[path] = _Counted()
                 for number, line in enumerate(_complete_lines(path, counted.offset), start=1):
-                    letter = self._decode(line, path, number)
-                    counted.letters.add(hash((letter.shard, letter.sequence)))
+                    read = self._decode(line, path, number)
+                    name = hash((read.stream, read.shard, read.sequence))
+                    if read.replayed_at is None:
+                        counted.open.add(name)
+                    else:
+                        counted.open.discard(name)
                     counted.offset += len(line)
-                counts[sink] = len(counted.letters)
+                counts[sink] = len(counted.open)
         return counts
 
     def close(self) -> None:
@@ -118,7 +147,7 @@ class FileDeadLetters:
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"{self._pipeline}.*{_SUFFIX}"))
 
-    def _decode(self, line: bytes, path: Path, number: int) -> DeadLetter:
+    def _decode(self, line: bytes, path: Path, number: int) -> _Line:
         try:
             found_format = msgspec.json.decode(line, type=_Format).format
             if found_format > FORMAT:
@@ -127,27 +156,13 @@ class FileDeadLetters:
                     f"line {number} of {path} has format {found_format}; this version reads up to {FORMAT}",
                     remedy="read it with the newer version",
                 )
-            found = msgspec.json.decode(line, type=_Line)
+            return msgspec.json.decode(line, type=_Line)
         except msgspec.DecodeError as error:
             raise DeadLetterError(
                 ErrorKind.MALFORMED,
                 f"line {number} of {path} is no dead letter",
                 remedy="restore the file from a copy, or move it away",
             ) from error
-        return DeadLetter(
-            pipeline=found.pipeline,
-            sink=found.sink,
-            table=found.table,
-            shard=ShardKey(found.stream, found.shard),
-            sequence=found.sequence,
-            created_ms=found.stream_created_ms,
-            kind=found.kind,
-            reason=found.reason,
-            at=found.at,
-            record=base64.b64decode(found.record_base64 or "")
-            if found.record is None
-            else found.record.encode(),
-        )
 
     @contextmanager
     def _mapped_errors(self) -> Iterator[None]:
@@ -164,7 +179,7 @@ class FileDeadLetters:
 class _Counted:
     def __init__(self) -> None:
         self.offset = 0
-        self.letters: set[int] = set()
+        self.open: set[int] = set()
 
 
 def _encode(letter: DeadLetter) -> bytes:
@@ -190,6 +205,41 @@ def _encode(letter: DeadLetter) -> bytes:
         record_base64=encoded,
     )
     return msgspec.json.encode(line) + b"\n"
+
+
+def _encode_mark(letter: DeadLetter, at: float) -> bytes:
+    """All that names the letter, and what a reader that knows of no marks expects of a letter: to it, this is one more
+    line of the same letter."""
+    line = _Line(
+        format=FORMAT,
+        pipeline=letter.pipeline,
+        sink=letter.sink,
+        table=letter.table,
+        stream=letter.shard.stream,
+        shard=letter.shard.shard,
+        sequence=letter.sequence,
+        stream_created_ms=letter.created_ms,
+        kind=letter.kind,
+        reason=letter.reason,
+        at=letter.at,
+        replayed_at=at,
+    )
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _letter(line: _Line) -> DeadLetter:
+    return DeadLetter(
+        pipeline=line.pipeline,
+        sink=line.sink,
+        table=line.table,
+        shard=ShardKey(line.stream, line.shard),
+        sequence=line.sequence,
+        created_ms=line.stream_created_ms,
+        kind=line.kind,
+        reason=line.reason,
+        at=line.at,
+        record=base64.b64decode(line.record_base64 or "") if line.record is None else line.record.encode(),
+    )
 
 
 def _append(path: Path, lines: bytes) -> None:

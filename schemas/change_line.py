@@ -16,7 +16,7 @@ PREFIX = b'{"format":'
 OPS: dict[str, Literal["c", "u", "d"]] = {"INSERT": "c", "MODIFY": "u", "REMOVE": "d"}
 
 
-class ChangeLine(msgspec.Struct, frozen=True, gc=False):
+class ChangeLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One change. The order of the fields is their order in the line."""
 
     format: int
@@ -35,6 +35,8 @@ class ChangeLine(msgspec.Struct, frozen=True, gc=False):
     """Epoch milliseconds; the service rounds it down to seconds."""
     ttl: bool
     """DynamoDB deleted the item because its time to live was over."""
+    replayed: bool = False
+    """A dead letter that was sent again, by hand: newer changes of the item may stand above."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -71,6 +73,7 @@ def change_line(batch: Batch, change: Change) -> ChangeLine:
         version=version(batch.stream.created_ms, change.sequence),
         time_ms=round(change.created * 1000),
         ttl=change.by_ttl,
+        replayed=batch.replayed,
     )
 
 

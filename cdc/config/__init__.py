@@ -3,15 +3,26 @@
 from cdc.config.editor_schema import json_schema
 from cdc.config.installed import Connectors, installed
 from cdc.config.loading import load
-from cdc.config.model import AdminConfig, Config, DeadLettersConfig, RegistryConfig, SchemaConfig, StateConfig
+from cdc.config.model import (
+    AdminConfig,
+    Config,
+    DeadLettersConfig,
+    DynamoDBStateConfig,
+    RegistryConfig,
+    SchemaConfig,
+    SqliteStateConfig,
+    StateConfig,
+)
 
 __all__ = [
     "AdminConfig",
     "Config",
     "Connectors",
     "DeadLettersConfig",
+    "DynamoDBStateConfig",
     "RegistryConfig",
     "SchemaConfig",
+    "SqliteStateConfig",
     "StateConfig",
     "installed",
     "json_schema",

@@ -24,7 +24,6 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "sinks.lake.format": ("parquet", "jsonl"),
     "sinks.lake.url": ("s3://*",),
     "sinks.replica.guard": ("side-table", "none"),
-    "state.type": ("dynamodb",),
     "dead_letters.type": ("s3", "sqs", "kafka"),
     "transforms": (),
     "runtime": ("kcl", "lambda"),

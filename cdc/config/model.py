@@ -11,6 +11,7 @@ from cdc.config.problems import Loc, Problems
 from cdc.connector import (
     AnySinkConnector,
     AnySourceConnector,
+    AwsAccess,
     ConfigModel,
     EnvelopeName,
     Name,
@@ -63,16 +64,49 @@ class SchemaConfig(ConfigModel):
 
 
 class StateConfig(ConfigModel):
-    """Where positions are kept."""
+    """Base of what says where positions are kept: what stands here is the runtime's, the rest the store's."""
 
-    type: Literal["sqlite"] = "sqlite"
-    """`sqlite`: one file on a local disk."""
-    path: BasedPath = Field("./cdc-state.db", validate_default=True)
-    """The file. Several pipelines can share it."""
     checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     """How often positions are saved: what at least once may deliver again after a crash."""
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
     """How long a process that is silent, on another host, still owns the pipeline."""
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        raise NotImplementedError
+
+
+class SqliteStateConfig(StateConfig):
+    """One file on a local disk."""
+
+    type: Literal["sqlite"] = "sqlite"
+    """Which state store this is. Without this key it is `sqlite`."""
+    path: BasedPath = Field("./cdc-state.db", validate_default=True)
+    """The file. Several pipelines can share it."""
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+
+class DynamoDBStateConfig(AwsAccess, StateConfig):
+    """A table in DynamoDB, for a pipeline that may start on any machine. See `docs/state.md`."""
+
+    type: Literal["dynamodb"]
+    """Which state store this is."""
+    table: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")] = "cdc_state"
+    """The table. Several pipelines can share it."""
+    create: bool = True
+    """Whether the table is created (on demand) where it is missing."""
+
+    @property
+    def place(self) -> str:
+        return f"the table {self.table}"
+
+
+STATES: Mapping[str, type[StateConfig]] = {"sqlite": SqliteStateConfig, "dynamodb": DynamoDBStateConfig}
+"""What `state.type` can be."""
 
 
 class DeadLettersConfig(ConfigModel):
@@ -82,6 +116,10 @@ class DeadLettersConfig(ConfigModel):
     """`file`: a folder on a local disk."""
     path: BasedPath = Field("./cdc-dead-letters", validate_default=True)
     """The folder."""
+    max_dead_letters_per_minute: Annotated[int, Field(ge=0)] | None = 60
+    """So many changes of one sink may become dead letters within any minute. More say that the destination or the schema
+    is wrong, and not single changes: the sink is halted, with nothing lost, until the pipeline is started again. 0: the
+    first one halts it; null: as many as there are."""
 
 
 class AdminConfig(ConfigModel):
@@ -106,7 +144,7 @@ class Config(ConfigModel):
     """How changes become Avro."""
     sinks: Annotated[tuple[SinkConfig, ...], Field(min_length=1)]
     """Where changes go: every sink gets all of them, and keeps its own position."""
-    state: StateConfig = Field({}, validate_default=True)
+    state: SqliteStateConfig | DynamoDBStateConfig = Field({}, validate_default=True)
     """Where positions are kept."""
     dead_letters: DeadLettersConfig = Field({}, validate_default=True)
     """Where changes go that a sink can never take."""

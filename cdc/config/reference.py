@@ -63,7 +63,9 @@ def _pages(schema: Schema) -> Iterator[str]:
     yield "## The file\n"
     yield from _table(schema, definitions)
     for key, value in schema["properties"].items():
-        if key not in ("source", "sinks"):
+        if key == "state":
+            yield from _typed(key, _options(value), definitions)
+        elif key not in ("source", "sinks"):
             yield from _sections(key, value, definitions)
     yield from _typed("source", _options(schema["properties"]["source"]), definitions)
     yield "## `sinks`\n"
@@ -179,12 +181,12 @@ def _bounds(value: Schema) -> str:
 
 
 def _options(value: Schema) -> list[Schema]:
-    return list(value.get("oneOf", [value]))
+    return list(value.get("oneOf") or value.get("anyOf") or [value])
 
 
 def _model_reference(value: Schema) -> str | None:
     """The section that a value refers to, be it optional or not."""
-    for option in value.get("anyOf", [value]):
+    for option in value.get("anyOf") or value.get("oneOf") or [value]:
         if "$ref" in option:
             return str(option["$ref"])
     return None

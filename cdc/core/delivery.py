@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cdc.core import policy
 from cdc.core.halting import finished, halt
+from cdc.core.letters import Letters
 from cdc.core.lineage import Lane, LaneEvent, LaneState, ShardEntry
 from cdc.core.messages import (
     Accepted,
@@ -19,7 +20,8 @@ from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
-from cdc.model import Batch, Place, ShardKey, end_of_shard
+from cdc.errors import CdcError
+from cdc.model import Batch, Place, ShardKey, after, end_of_shard
 
 _EVIDENCE_SHARE = 144
 """So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
@@ -34,8 +36,7 @@ class Delivery:
         self._saving = saving
         self._opening = opening
         self._ids = 0
-        self._letters: dict[int, WriteLetters] = {}
-        self._attempts: dict[int, int] = {}
+        self._letters = Letters(world, opening)
 
     # Giving
 
@@ -65,7 +66,7 @@ class Delivery:
 
     def _give(self, lane: Lane, page: Batch) -> None:
         sink = self._world.sinks[lane.sink]
-        batch = page.after(lane.place)
+        batch = lane.isolation.part(page.after(lane.place)) if lane.tracker.clear else page.after(lane.place)
         if lane.epoch:
             batch = replace(batch, end=replace(batch.end, epoch=lane.epoch))
         self._ids += 1
@@ -97,7 +98,7 @@ class Delivery:
         self._world.touch(event.shard)
         sink = self._world.sinks[event.sink]
         full = len(lane.tracker.open) >= self._world.settings.max_undurable_batches
-        if sink.state is SinkState.PROBING or self._world.stopping or full:
+        if sink.state is SinkState.PROBING or self._world.stopping or full or lane.isolation.ends:
             self._opening.flush(sink)
 
     def durable(self, event: Durable) -> None:
@@ -108,51 +109,37 @@ class Delivery:
         given.delivered = True
         entry = self._world.entry(event.shard)
         if event.rejects and not given.failed and entry is not None:
-            letters = WriteLetters(event.sink, event.id, entry.stream, event.shard, event.rejects)
-            self._letters[event.id] = letters
-            self._world.emit(letters)
+            sink = self._world.sinks[event.sink]
+            self._letters.write(sink, event.id, entry.stream, event.shard, event.rejects)
         else:
             self._finish(lane, given, rejects=0)
 
     def letters_written(self, event: LettersWritten) -> None:
-        letters = self._letters.pop(event.id, None)
-        self._attempts.pop(event.id, None)
+        letters = self._letters.written(event)
         lane, given = self._find(event.sink, event.shard, event.id)
-        if letters is None:
+        if letters is None or lane is None:
             return
-        self._world.sinks[event.sink].dead_letters += len(letters.rejects)
-        self._world.notice(
-            "error",
-            "dead-letters-written",
-            sink=event.sink,
-            shard=event.shard.shard,
-            count=len(letters.rejects),
-            first_sequence=letters.rejects[0].sequence,
-            reason=letters.rejects[0].reason,
-        )
-        if lane is not None and given is not None:
+        if lane.isolation.letter == event.id:
+            self._pass_over(lane, letters)
+        elif given is not None:
             self._finish(lane, given, rejects=len(letters.rejects))
 
+    def _pass_over(self, lane: Lane, letters: WriteLetters) -> None:
+        """The change that a sink refused is a dead letter: the sink is given what is left of its batch, the place."""
+        sequence, isolation = letters.rejects[0].sequence, lane.isolation
+        isolation.written(sequence)
+        self._world.touch(lane.shard)
+        # If the lane has to wait, or begins elsewhere by now, the same comes of the page that is read there.
+        there = isolation.start is not None and isolation.start.order == lane.place.order
+        if there and self._world.ready(lane) and not self._world.stopping:
+            now = self._world.now.wall
+            self._give(lane, Batch(letters.stream, lane.shard, lane.place, after(sequence), (), now))
+
     def letters_failed(self, event: LettersFailed) -> None:
-        """The cursor does not pass what is not safe: tried again until it is."""
-        lane = self._world.lane(event.sink, event.shard)
-        if lane is None or event.id not in self._letters:
-            return
-        attempts = self._attempts.get(event.id, 0) + 1
-        self._attempts[event.id] = attempts
-        rule = policy.rule(policy.STATE, event.error)
-        if rule.action is not policy.Action.RETRY:
-            self._world.stop(1, f"dead letters of sink {event.sink}: {event.error.message}", rule.remedy)
-            return
-        self._world.notice(
-            "error", "dead-letters-failed", sink=event.sink, reason=event.error.message, remedy=rule.remedy
-        )
-        self._world.later("letters", (event.sink, str(event.id)), policy.backoff(attempts))
+        self._letters.failed(event)
 
     def retry_letters(self, id: int) -> None:  # noqa: A002 - the commands' own word
-        letters = self._letters.get(id)
-        if letters is not None:
-            self._world.emit(letters)
+        self._letters.again(id)
 
     def failed(self, event: WriteFailed) -> None:
         world = self._world
@@ -177,8 +164,36 @@ class Delivery:
             if not first:
                 return  # it came back with the one that is to blame
             halt(world, self._saving, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+        elif rule.action is policy.Action.ISOLATE:
+            if first:
+                self._refused(lane, given, event.error, rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
             self._opening.lose(sink, event.error, rule.remedy)
+
+    def _refused(self, lane: Lane, given: Given, error: CdcError, remedy: str) -> None:
+        """A batch that the sink will never take as it is."""
+        sink, entry = self._world.sinks[lane.sink], self._world.entry(lane.shard)
+        if not given.changes or entry is None:
+            halt(self._world, self._saving, lane, f"sink {lane.sink}: {error.message}", remedy)
+            return
+        if not lane.isolation.ends:
+            self._world.notice(
+                "warning",
+                "batch-refused",
+                sink=lane.sink,
+                shard=lane.shard.shard,
+                count=given.changes,
+                reason=error.message,
+            )
+        lane.isolation.refused(given)
+        if given.alone is not None:
+            (change,) = given.alone.changes
+            reject = given.alone.reject(change, error.kind, error.message)
+            if self._letters.write(sink, given.id, entry.stream, lane.shard, [reject]):
+                lane.isolation.blame(given.alone, given.id)
+        elif not lane.tracker.clear:
+            # What was given before it has to be durable first: parts are given one at a time.
+            self._opening.flush(sink)
 
     def _accept(self, given: Given, sink: SinkEntry) -> None:
         if not given.accepted:
@@ -195,6 +210,8 @@ class Delivery:
             sink.redelivered += given.changes
         else:
             sink.delivered += given.changes - rejects
+            if given.changes:
+                lane.isolation.taken()
         moved = lane.tracker.finish(given)
         if not given.failed and given.opening == sink.openings:
             sink.move(SinkEvent.PROVED)

@@ -183,7 +183,7 @@ class Engine:
             case Action.GAP:
                 for lane in lanes:
                     self._expired(entry, lane, event.error, rule.remedy)
-            case Action.HALT_SHARD:
+            case Action.HALT_SHARD | Action.ISOLATE:  # a source has no batches to halve
                 for lane in lanes:
                     halt(self.world, self._saving, lane, event.error.message, rule.remedy)
             case Action.HALT_PIPELINE:

@@ -65,7 +65,9 @@ class Finishing:
             behind = behind or not settled
             if read and not settled and sink.batches:
                 self._opening.flush(sink, seconds=world.settings.stalled_seconds)
-        halted = any(lane.state is LaneState.HALTED for lane in world.lanes())
+        halted = any(lane.state is LaneState.HALTED for lane in world.lanes()) or any(
+            sink.state is SinkState.HALTED for sink in world.sinks.values()
+        )
         behind = behind or self._discovery.looking or bool(world.table_errors)
         if behind or not world.lineages or not all(lineage.begun for lineage in world.lineages.values()):
             self._quiet_since = None
@@ -85,6 +87,13 @@ class Finishing:
     def _stop_for_halted(self) -> None:
         lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]
         gaps = [lane for lane in lanes if lane.gap]
+        sinks = [sink for sink in self._world.sinks.values() if sink.state is SinkState.HALTED]
+        if sinks and not gaps:
+            reason = sinks[0].error.message if sinks[0].error else ""
+            self._world.stop(
+                1, f"caught up, but for sink {sinks[0].name}, which is halted: {reason}", sinks[0].remedy
+            )
+            return
         first = (gaps or lanes)[0]
         self._world.stop(
             3 if gaps else 1,
@@ -145,6 +154,8 @@ class Finishing:
     def _sink(self, sink: SinkEntry) -> tuple[bool, bool]:
         """(settled: all that can be read is durable there, read: all that can be read was given to it)."""
         settled = read = True
+        if sink.state is SinkState.HALTED:
+            return settled, read
         for entry in self._world.entries():
             lane = entry.lanes.get(sink.name)
             if (

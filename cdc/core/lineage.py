@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cdc.core.isolation import Isolation
 from cdc.core.tracker import Tracker
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
@@ -148,6 +149,7 @@ class Lane:
     kept_by_sink: bool = False
     wants_latest: bool = False
     """`start: latest`, and nothing of this shard was ever asked for: the first iterator may begin at the newest record."""
+    isolation: Isolation = field(default_factory=Isolation)
     evidence: Evidence = field(default_factory=Evidence)
     since: Instant = field(default_factory=lambda: Instant(0.0, 0.0))
     """What is known of it before anything is read; no later than the first change that it owes."""

@@ -138,6 +138,8 @@ class Opening:
 
     def lose(self, sink: SinkEntry, error: CdcError, remedy: str) -> None:
         """The sink is down: its lanes stop, the others' go on; it is tried again later and later."""
+        if sink.state is SinkState.HALTED:
+            return
         sink.move(SinkEvent.FAILED)
         sink.failures += 1
         sink.error, sink.remedy = error, remedy

@@ -16,6 +16,8 @@ class Action(Enum):
     """A new iterator after the last record that was read; at once."""
     GAP = auto()
     """Changes are lost to this reader: the shard stops until the operator decides."""
+    ISOLATE = auto()
+    """The batch is halved until the change that is to blame is found: that one becomes a dead letter."""
     HALT_SHARD = auto()
     """This shard can't go on; the others do."""
     HALT_PIPELINE = auto()
@@ -60,9 +62,9 @@ SINK: dict[ErrorKind, Rule] = {
     ErrorKind.NOT_FOUND: Rule(Action.RETRY, "create what is missing, or mend its name in the configuration"),
     ErrorKind.MALFORMED: Rule(Action.RETRY, "look whether the endpoint is what the configuration says it is"),
     ErrorKind.REJECTED: Rule(
-        Action.HALT_SHARD, "the destination refuses the batch as a whole: see the reason"
+        Action.ISOLATE, "the destination refuses the batch as a whole, even an empty one: see the reason"
     ),
-    ErrorKind.UNENCODABLE: Rule(Action.HALT_SHARD, "no schema can be made for this table: see the reason"),
+    ErrorKind.UNENCODABLE: Rule(Action.ISOLATE, "no schema can be made for this table: see the reason"),
     ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
     ErrorKind.FENCED: Rule(
         Action.HALT_PIPELINE, "another process writes for this pipeline: end one of the two"
@@ -74,6 +76,11 @@ STATE: dict[ErrorKind, Rule] = {
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the state store: a full disk, a lock, a network"),
     ErrorKind.THROTTLED: Rule(Action.RETRY, "give the state store more capacity"),
     ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the state store's actions"),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+    ErrorKind.STATE_FORMAT: Rule(
+        Action.HALT_PIPELINE, "restore the state from a copy, or begin anew without it"
+    ),
+    ErrorKind.NOT_FOUND: Rule(Action.HALT_PIPELINE, "restore the state store, or begin anew without it"),
     ErrorKind.NOT_OWNER: Rule(
         Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"
     ),

@@ -12,7 +12,8 @@ from cdc.model import Batch, Position
 
 @dataclass(slots=True, eq=False)
 class Given:
-    """A batch that is on its way at one sink. Its records stay with the sink: only what the cursor needs is kept."""
+    """A batch that is on its way at one sink. Its records stay with the sink: only what the cursor needs is kept, and a
+    single change that could become a dead letter."""
 
     id: int
     end: Position
@@ -24,6 +25,10 @@ class Given:
     last_created: float | None
     given_at: float
     """Monotonic."""
+    middle: str = ""
+    """The sequence number of its last change in the first half."""
+    alone: Batch | None = None
+    """The batch itself, if it is one change that was given while nothing else was on its way."""
     opening: int = 0
     """Which opening of the sink it was given in: a late failure says nothing about a later one."""
     accepted: bool = False
@@ -79,6 +84,8 @@ class Tracker:
             changes[0].created if changes else None,
             changes[-1].created if changes else None,
             now,
+            changes[(len(changes) - 1) // 2].sequence if changes else "",
+            batch if len(changes) == 1 and self.clear else None,
         )
         self.open.append(given)
         self.given = batch.end

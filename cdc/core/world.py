@@ -32,6 +32,8 @@ class Settings:
     """DynamoDB allows two readers of a shard; on a global table one."""
     max_unaccepted_bytes: int = 64 * 1024 * 1024
     """For each sink: what it has been given and has not accepted."""
+    max_dead_letters_per_minute: int | None = None
+    """For each sink, in any sixty seconds; None: as many as there are."""
     max_undurable_batches: int = 1000
     """For each shard and sink: beyond that the sink is asked to flush."""
     stalled_seconds: float = 60.0
@@ -54,6 +56,8 @@ class SinkState(StrEnum):
     PROBING = "probing"
     """Open again after a failure: one batch, to be made durable, before the others."""
     UP = "up"
+    HALTED = "halted"
+    """Too much would have become dead letters: it is given nothing more in this process."""
 
 
 class SinkEvent(StrEnum):
@@ -62,6 +66,7 @@ class SinkEvent(StrEnum):
     OPENED_AGAIN = "opened again"
     PROVED = "proved"
     FAILED = "failed"
+    HALT = "halt"
 
 
 SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
@@ -76,6 +81,8 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
     # A late answer of something that was sent before it went down.
     (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
     (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
+    **{(state, SinkEvent.HALT): SinkState.HALTED for state in SinkState},
+    **{(SinkState.HALTED, event): SinkState.HALTED for event in SinkEvent},
 }
 
 
@@ -104,6 +111,8 @@ class SinkEntry:
     redelivered: int = 0
     """Changes that came back from the sink and were given again."""
     dead_letters: int = 0
+    recent_letters: dict[tuple[ShardKey, str], float] = field(default_factory=dict)
+    """Shard and sequence number of the last minute's dead letters, the oldest first, with their time (monotonic)."""
 
     def move(self, event: SinkEvent) -> None:
         self.state = SINK[self.state, event]
@@ -200,6 +209,8 @@ class World:
             and sink.may_be_given
             and not tracker.returning
             and tracker.unaccepted is None
+            and lane.isolation.letter is None
+            and (tracker.clear or not lane.isolation.ends)
             and sink.unaccepted_bytes < self.settings.max_unaccepted_bytes
             and len(tracker.open) < self.settings.max_undurable_batches
         )

@@ -21,9 +21,15 @@ def alarms(
     sinks: Iterable[SinkReport],
     shards: Iterable[ShardReport],
     gaps: Iterable[GapReport],
+    more: Iterable[AlarmReport] = (),
 ) -> tuple[AlarmReport, ...]:
-    """Errors first; within them in the order: shards, sinks, source."""
-    found = [*_shards(shards, gaps), *_sinks(sinks, running=running), *_source(source, running=running)]
+    """Errors first; within them in the order: what was found elsewhere, shards, sinks, source."""
+    found = [
+        *more,
+        *_shards(shards, gaps),
+        *_sinks(sinks, running=running),
+        *_source(source, running=running),
+    ]
     return tuple(sorted(found, key=lambda alarm: alarm.severity != "error"))
 
 
@@ -77,7 +83,7 @@ def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmRepor
                 severity="warning",
                 about=f"sink {sink.name}",
                 message=f"{number} dead letter{'' if number == 1 else 's'}",
-                remedy="look at the reasons in the folder of `dead_letters.path`, and mend the cause",
+                remedy="see why (`cdc dead-letters list`), mend the cause, and send them again (`cdc dead-letters replay`)",
             )
 
 

@@ -70,14 +70,16 @@ class SinkReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     type: Annotated[str, Meta(description="Empty for one that is saved and no longer configured")]
     state: Annotated[
-        Literal["down", "opening", "probing", "up", "stopped", "not configured"],
-        Meta(description="stopped: the pipeline does not run"),
+        Literal["down", "opening", "probing", "up", "halted", "stopped", "not configured"],
+        Meta(description="halted: until the pipeline is started again; stopped: the pipeline does not run"),
     ]
     error: str
     remedy: str
     delivered: Annotated[int, Meta(ge=0, description="Changes made durable by this process")]
     redelivered: Annotated[int, Meta(ge=0, description="Changes that came back and were given again")]
-    dead_letters: Annotated[Count | None, Meta(description="All that are kept for this sink")]
+    dead_letters: Annotated[
+        Count | None, Meta(description="All that are kept for this sink, without those that were replayed")
+    ]
     dead_letters_written: Annotated[int, Meta(ge=0, description="By this process")]
     batches_in_flight: Count
     tables: tuple[TableReport, ...]

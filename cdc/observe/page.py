@@ -20,7 +20,14 @@ from cdc.observe.plain import duration, printable
 PLAIN_WIDTH = 120
 """Columns where no terminal says how many there are."""
 
-_STATES = {"up": "green", "probing": "yellow", "opening": "yellow", "down": "bold red", "stopped": "yellow"}
+_STATES = {
+    "up": "green",
+    "probing": "yellow",
+    "opening": "yellow",
+    "down": "bold red",
+    "halted": "bold red",
+    "stopped": "yellow",
+}
 _SEVERITIES = {"error": "bold red", "warning": "yellow"}
 _UNKNOWN = "-"
 _MOST = 20

@@ -11,6 +11,7 @@ from cdc.core.status import LaneStatus, SinkStatus, Status
 from cdc.model import Position
 from cdc.observe.alarms import alarms
 from cdc.observe.document import (
+    AlarmReport,
     ExitReport,
     GapReport,
     OwnerReport,
@@ -27,7 +28,7 @@ from cdc.observe.saved import SavedLane, saved_lanes
 from cdc.ports import Owner, Saved, SavedGap
 
 Lane = LaneStatus | SavedLane
-_State = Literal["down", "opening", "probing", "up", "stopped", "not configured"]
+_State = Literal["down", "opening", "probing", "up", "halted", "stopped", "not configured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Facts:
     gaps: Sequence[SavedGap] = ()
     """All that were ever saved; of `Saved`, its own are taken."""
     exit: Stop | None = None
+    alarms: Sequence[AlarmReport] = ()
+    """What was found outside of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def report(what: Status | Saved, facts: Facts, *, at: float, watermarks: Waterma
         at=utc(at),
         running=facts.running,
         owner=_owner(facts.owner) if facts.owner is not None else None,
-        alarms=alarms(running=facts.running, source=source, sinks=sinks, shards=shards, gaps=saved),
+        alarms=alarms(
+            running=facts.running, source=source, sinks=sinks, shards=shards, gaps=saved, more=facts.alarms
+        ),
         source=source,
         sinks=sinks,
         shards=shards,

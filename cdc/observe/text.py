@@ -1,7 +1,6 @@
 """Tables for a terminal, plain text elsewhere: findings of a check, saved positions."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,11 +10,10 @@ from cdc.model import Place, Position
 from cdc.observe.check import CheckReport, EstimateReport
 from cdc.ports import Saved
 
-POSITIONS_VERSION = 1
 _PLAIN_WIDTH = 240
 
 
-def _console() -> Console:
+def plain_console() -> Console:
     """Where a program may read the lines, nothing is cut to fit a screen."""
     console = Console()
     return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
@@ -36,7 +34,7 @@ def print_check(report: CheckReport) -> None:
 
     The remedies of problems are printed by who ends the process; those of warnings stand here.
     """
-    console = _console()
+    console = plain_console()
     found = Table("part", "", "found", box=None, pad_edge=False)
     for part in report.parts:
         rows = [(_MARKS[one.level], one) for one in part.findings]
@@ -97,55 +95,10 @@ def print_positions(saved: Saved) -> None:
             place_text(cursor.position),
             time_text(cursor.saved_at),
         )
-    console = _console()
+    console = plain_console()
     console.print(table)
     for gap in saved.gaps:
         decision = gap.decision or "waits for a decision: cdc positions reset"
         console.print(
             f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
         )
-
-
-def positions_as_json(saved: Saved) -> dict[str, Any]:
-    """What is saved, in a versioned shape."""
-    return {
-        "version": POSITIONS_VERSION,
-        "positions": [
-            {
-                "sink": cursor.sink,
-                "table": cursor.table,
-                "stream": cursor.shard.stream,
-                "shard": cursor.shard.shard,
-                "place": cursor.position.place.name.lower(),
-                "sequence": cursor.position.sequence or None,
-                "not_before": cursor.position.not_before,
-                "epoch": cursor.position.epoch,
-                "saved_at": cursor.saved_at,
-                "through": cursor.through,
-                "kept_by_sink": cursor.kept_by_sink,
-            }
-            for cursor in saved.cursors
-        ],
-        "starts": [
-            {
-                "sink": s.sink,
-                "table": s.table,
-                "stream": s.stream,
-                "start": s.start,
-                "started_at": s.started_at,
-            }
-            for s in saved.starts
-        ],
-        "gaps": [
-            {
-                "sink": gap.sink,
-                "table": gap.table,
-                "stream": gap.shard.stream,
-                "shard": gap.shard.shard,
-                "found_at": gap.found_at,
-                "reason": gap.reason,
-                "decision": gap.decision or None,
-            }
-            for gap in saved.gaps
-        ],
-    }

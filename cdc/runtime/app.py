@@ -12,24 +12,36 @@ from cdc.config import Config
 from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Stop, StopRequested
+from cdc.core.remembrance import Judgement
+from cdc.core.status import Status
 from cdc.core.world import Settings
-from cdc.errors import CdcError, ConfigError, ErrorKind
+from cdc.errors import CdcError, ConfigError, ErrorKind, StateError
 from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
-from cdc.ports import Clock, Lease, Saved, Source, StateStore
-from cdc.process import this_process
+from cdc.ports import Clock, Lease, Saved, Source
 from cdc.runtime import signals
-from cdc.runtime.assembly import dead_letters_of, outlets_of, remembered_registry, source_of, state_of
+from cdc.runtime.assembly import (
+    dead_letters_of,
+    judgement_of,
+    outlets_of,
+    remembered_registry,
+    source_of,
+    state_of,
+)
 from cdc.runtime.board import Board
 from cdc.runtime.checks import remedy
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
+from cdc.runtime.ownership import owned
+from cdc.runtime.witnessed import WitnessedStore
 from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5
 """After the engine's own end: for a process that ends within ten seconds of a signal."""
+_NOT_THE_CONFIGURATION = (ErrorKind.STATE_FORMAT, ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+"""Of a state store that cannot be read: another start may find it well."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -53,19 +65,35 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
     workers = Workers()
     inbox: Inbox = Inbox()
     left_behind: list[str] = []
+    unreleased: list[StateError] = []
     with ExitStack() as stack:
         # First of all: a signal during the start is no different from a later one.
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         source = source_of(config, clock, metrics.api_call)
         stack.callback(source.close)
         outlets = outlets_of(config, workers, clock, metrics.api_call)
-        _look_before_the_first_start(config, source)
-        state, lease, saved = stack.enter_context(_owned(config, clock))
+        refusal = _look_before_the_start(config, source, clock)
+        if refusal is not None:
+            return Outcome(refusal)
+        state, lease, saved = stack.enter_context(owned(config, clock, unreleased, metrics.api_call))
+        judgement = judgement_of(config, saved, clock)
+        if (refusal := _refusal(judgement)) is not None:
+            return Outcome(refusal)
+        if judgement.message:
+            _log.warning(
+                "state",
+                finding=judgement.finding.name.lower(),
+                reason=judgement.message,
+                remedy=judgement.remedy,
+            )
         remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
+        saved = state.adopt(lease, saved, lost=judgement.lost)
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved, remember)
         stop = _run(config, until_caught_up, around)
+    if unreleased and not stop.exit_code:
+        raise unreleased[0]
     return Outcome(stop, left_behind)
 
 
@@ -77,7 +105,7 @@ class _Surroundings:
     inbox: Inbox
     source: Source
     outlets: Mapping[str, Outlet]
-    state: StateStore
+    state: WitnessedStore
     lease: Lease
     saved: Saved
     remember: Mapping[str, str]
@@ -105,6 +133,11 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         ports = Ports(
             config.pipeline, config.source.tables, around.source, outlets, around.state, around.lease, letters, clock, metrics
         )  # fmt: skip
+
+        def publish(status: Status) -> None:
+            board.publish(status)
+            around.state.saw(status)
+
         loop = Loop(
             Engine(_settings(config, until_caught_up), list(outlets), around.saved, around.remember),
             Dispatcher(ports, workers, inbox, readers=config.source.readers),
@@ -113,7 +146,7 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
             lease_seconds=config.state.lease_seconds,
             admin=address,
             turned=health.turned,
-            publish=board.publish,
+            publish=publish,
         )
         _log.info("running", pipeline=config.pipeline, sinks=",".join(outlets), admin=address or "none")
         try:
@@ -131,43 +164,41 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
         until_caught_up=until_caught_up,
         idle_poll_seconds=config.source.idle_poll_seconds,
         checkpoint_seconds=config.state.checkpoint_seconds,
+        max_dead_letters_per_minute=config.dead_letters.max_dead_letters_per_minute,
     )
 
 
-def _look_before_the_first_start(config: Config, source: Source) -> None:
-    """A first start with a wrong source changes nothing, not even a state file."""
-    state = state_of(config, read_only=True)
-    state.open()
+def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop | None:
+    """What refuses a start changes nothing: on a first one with a wrong source there is not even a state file."""
     try:
-        first = not state.load().starts
+        saved = _saved(config)
+        refusal = _refusal(judgement_of(config, saved, clock))
     except CdcError as error:
-        if error.kind is ErrorKind.STATE_FORMAT:
+        if error.kind in _NOT_THE_CONFIGURATION:
             raise
         raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
-    finally:
-        state.close()
-    if first:
+    if refusal is None and not saved.starts:
         try:
             for table in config.source.tables:
                 source.shards(source.stream(table))  # the streams' own API has permissions of its own
         except CdcError as error:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
+    return refusal
 
 
-@contextmanager
-def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Saved]]:
-    state = state_of(config)
-    state.open()
+def _saved(config: Config) -> Saved:
+    state = state_of(config, read_only=True)
     try:
-        lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)
-        try:
-            saved = state.load()
-            config.check_remembered(saved.settings or {})
-            yield state, lease, saved
-        finally:
-            state.release(lease)
+        state.open()
+        return state.load()
     finally:
         state.close()
+
+
+def _refusal(judgement: Judgement) -> Stop | None:
+    if not judgement.exit_code:
+        return None
+    return Stop(judgement.exit_code, judgement.message, judgement.remedy)
 
 
 def _close(outlets: Mapping[str, Outlet], seconds: float) -> None:

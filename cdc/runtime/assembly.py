@@ -1,16 +1,18 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from cdc.config import Config
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
 from cdc.connector import EnvelopeName, SinkContext, SourceContext
+from cdc.core.remembrance import Judgement, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
-from cdc.ports import Clock, DeadLetters, Encoder, Source, StateStore
+from cdc.ports import Clock, DeadLetters, Encoder, Saved, Source, StateStore
 from cdc.runtime.dispatch import Outlet
 from cdc.runtime.encoding import SharedEncoder
+from cdc.runtime.witness import WitnessFile
 from cdc.runtime.workers import Workers
 from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
@@ -97,8 +99,53 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
         return CheckedSource(connector.build(settings, context), sinks_that_need_new_images(config))
 
 
-def state_of(config: Config, *, read_only: bool = False) -> StateStore:
-    return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+def uncounted(operation: str, outcome: str) -> None:
+    """Only what runs counts its calls."""
+
+
+def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = uncounted) -> StateStore:
+    """
+    Raises:
+        StateError: the SDK finds no region, or no credentials.
+    """
+    match config.state:
+        case SqliteStateConfig(path=path):
+            return SqliteStateStore(path, config.pipeline, read_only=read_only)
+        case DynamoDBStateConfig() as state:
+            from connectors.state_dynamodb import state_store
+
+            return state_store(
+                state,
+                state.table,
+                config.pipeline,
+                create=state.create,
+                count_call=count_call,
+                read_only=read_only,
+            )
+
+
+def witness_of(config: Config) -> WitnessFile:
+    return WitnessFile(config.dead_letters.path, config.pipeline)
+
+
+def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
+    """Whether what is saved is that with which the pipeline last ran.
+
+    Raises:
+        ConfigError: a newer version wrote the witness.
+        StateError: it cannot be read.
+    """
+    file = witness_of(config)
+    return judge(
+        file.read(),
+        saved,
+        pipeline=config.pipeline,
+        sinks=[sink.name for sink in config.sinks],
+        start=config.source.start,
+        now=clock.now().wall,
+        place=f"the state {config.state.place}",
+        witness=f"the witness {file.path}",
+    )
 
 
 def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:
@@ -140,12 +187,21 @@ def remembered_registry(config: Config, saved: Mapping[str, str], *, create: boo
     return {_REGISTRY: identity}
 
 
-def outlets_of(config: Config, workers: Workers, clock: Clock, count_call: CountCall) -> dict[str, Outlet]:
-    """Every sink with its thread and its encoder; sinks that want the same bytes share one encoder."""
+def outlets_of(
+    config: Config,
+    workers: Workers,
+    clock: Clock,
+    count_call: CountCall,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Outlet]:
+    """Every sink, or `only` these, with its thread and its encoder; sinks that want the same bytes share one encoder."""
     encoders: dict[EnvelopeName, Encoder] = {}
     registry = FilesRegistry(config.schema_.registry.path)
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
+        if only is not None and sink.name not in only:
+            continue
         envelope = config.envelope_of(sink)
         if envelope is not None and envelope not in encoders:
             release = importlib.metadata.version("dynamodb-cdc")

@@ -2,13 +2,16 @@
 
 import urllib.error
 import urllib.request
+from dataclasses import replace
+from typing import Literal
 
 from cdc.config import Config
-from cdc.observe.document import Report, from_json
+from cdc.core.remembrance import Judgement
+from cdc.observe.document import AlarmReport, Report, from_json
 from cdc.observe.report import report
 from cdc.ports import Clock, Owner
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, state_of
+from cdc.runtime.assembly import dead_letters_of, judgement_of, state_of
 from cdc.runtime.board import facts_of
 
 _TIMEOUT_SECONDS = 3.0
@@ -30,11 +33,25 @@ def current_report(config: Config, clock: Clock) -> Report:
         running = _ask(owner) if owner is not None and living and owner.admin else None
         if running is not None and running.pipeline == config.pipeline:
             return running
-        facts = facts_of(config, running=False, owner=owner, letters=letters)
-        return report(state.load(), facts, at=clock.now().wall)
+        saved = state.load()
+        facts = replace(
+            facts_of(config, running=False, owner=owner, letters=letters),
+            alarms=() if living else _alarms(judgement_of(config, saved, clock)),
+        )
+        return report(saved, facts, at=clock.now().wall)
     finally:
         letters.close()
         state.close()
+
+
+def _alarms(judgement: Judgement) -> tuple[AlarmReport, ...]:
+    """What the next run will say of the state."""
+    if not judgement.message:
+        return ()
+    severity: Literal["error", "warning"] = "error" if judgement.exit_code else "warning"
+    return (
+        AlarmReport(severity=severity, about="state", message=judgement.message, remedy=judgement.remedy),
+    )
 
 
 def _ask(owner: Owner) -> Report | None:

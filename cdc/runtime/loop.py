@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Command, SaveFailed, Started, Stop, StopRequested, Tick
 from cdc.core.status import Status, status
@@ -13,6 +14,8 @@ from cdc.ports import Clock
 from cdc.runtime.dispatch import Crashed, Dispatcher, Inbox
 
 _PUBLISH_SECONDS = 1.0
+_RENEWALS_WHEN_FAILING = 15
+"""How often a renewal that fails is tried while the lease lasts; one that succeeds, three times."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -47,6 +50,7 @@ class Loop:
         self._renew_due = now
         self._publish_due = now
         self._lost: CdcError | None = None
+        self._not_renewed = ""
         self.is_owner = True
         """False once the lease was lost, or may have been: nothing is to be written any more."""
 
@@ -104,7 +108,8 @@ class Loop:
             self.is_owner = False
             return Stop(
                 1,
-                f"the lease could not be renewed for {now - self._renewed:.0f} s: another process may own the pipeline",
+                f"the lease could not be renewed for {now - self._renewed:.0f} s: "
+                + (self._not_renewed or "another process may own the pipeline"),
                 "look at the state store, and start again",
             )
         return None
@@ -114,7 +119,11 @@ class Loop:
         process may have been suspended meanwhile."""
         if error is None:
             self._renewed = asked_at
-        elif error.kind is ErrorKind.NOT_OWNER:
+            self._not_renewed = ""
+        elif policy.rule(policy.STATE, error).action is not policy.Action.RETRY:
             self._lost = error
         else:
+            self._not_renewed = error.message
+            # Soon again: one call that was throttled or lost is not to cost a third of the lease.
+            self._renew_due = min(self._renew_due, asked_at + self._lease_seconds / _RENEWALS_WHEN_FAILING)
             _log.warning("lease-not-renewed", reason=error.message)

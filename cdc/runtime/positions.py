@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from cdc.config import Config
+from cdc.core.remembrance import Finding, Judgement
 from cdc.errors import ConfigError
-from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, end_of_shard
+from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
 from cdc.ports import Clock, Lease, Saved, SavedCursor, SavedGap, StateChange, StateStore
 from cdc.process import this_process
-from cdc.runtime.assembly import source_of, state_of
-
-_SLACK_SECONDS = 120.0
-
-Target = Literal["trim-horizon", "latest"]
+from cdc.runtime.anew import LATEST_SLACK_SECONDS, Target, begin_anew
+from cdc.runtime.assembly import judgement_of, source_of, state_of, witness_of
+from cdc.runtime.witnessed import WitnessedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def reset(
     that waits for a decision. `table` tells shards of one name apart, which emulators give.
 
     Raises:
-        ConfigError: no such sink or shard, or nothing waits for a decision.
+        ConfigError: no such sink or shard, nothing waits for a decision, or it is another pipeline's state.
         CdcError: the pipeline runs, or the source cannot be asked for its shards.
     """
     if sink not in [configured.name for configured in config.sinks]:
@@ -54,13 +52,17 @@ def reset(
             f"no sink {sink} in this configuration",
             remedy="one of: " + ", ".join(s.name for s in config.sinks),
         )
-    if not load(config).starts:
+    judgement = judgement_of(config, saved := load(config), clock)
+    if judgement.finding is Finding.ANOTHER:
+        raise ConfigError(judgement.message, remedy=judgement.remedy)
+    if sink in judgement.lost:
+        return _begin_anew(config, sink, shard, to, clock)
+    if not saved.starts:
         raise ConfigError(
-            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
             remedy="run it first: a sink without a position begins where source.start says",
         )
-    with _owned(config, clock) as (state, lease):
-        saved = state.load()
+    with _owned(config, clock) as (state, lease, saved, _):
         listed = _listed(config, clock)
         tables = {start.stream: start.table for start in saved.starts}
         chosen = _chosen(saved, listed, sink, shard, table, tables)
@@ -104,12 +106,29 @@ def reset(
     return done
 
 
+def _begin_anew(
+    config: Config, sink: str, shard: str | None, to: Target, clock: Clock
+) -> Sequence[ResetDone]:
+    """The decision about a sink whose positions are gone with the state."""
+    if shard is not None:
+        raise ConfigError(
+            f"all positions of sink {sink} are gone: there is nothing to decide about one shard alone",
+            remedy="leave --shard away",
+        )
+    with _owned(config, clock) as (state, lease, saved, judgement):
+        epoch = (saved.epochs or {}).get(sink, 0)
+        listed = _listed_streams(config, clock)
+        change = begin_anew(sink, to, listed, judgement, epoch=epoch, now=clock.now().wall)
+        state.save(lease, change)
+    return [ResetDone(sink, gap.shard, to, 0) for gap in change.gaps]
+
+
 def _target(shard: Shard | None, to: Target, now: float) -> Position:
     if to == "trim-horizon":
         return BEGINNING
     if shard is None or shard.closed:
         return end_of_shard()
-    return Position(Place.BEGINNING, not_before=now - _SLACK_SECONDS)
+    return Position(Place.BEGINNING, not_before=now - LATEST_SLACK_SECONDS)
 
 
 def _chosen(
@@ -142,10 +161,14 @@ def _chosen(
 
 
 def _listed(config: Config, clock: Clock) -> dict[ShardKey, Shard]:
+    return {key: shard for shards in _listed_streams(config, clock).values() for key, shard in shards.items()}
+
+
+def _listed_streams(config: Config, clock: Clock) -> dict[Stream, dict[ShardKey, Shard]]:
     source = source_of(config, clock, lambda *_: None)
     try:
         streams = [source.stream(table) for table in config.source.tables]
-        return {shard.key: shard for stream in streams for shard in source.shards(stream).shards}
+        return {stream: {shard.key: shard for shard in source.shards(stream).shards} for stream in streams}
     finally:
         source.close()
 
@@ -158,13 +181,16 @@ def _descendants(key: ShardKey, listed: dict[ShardKey, Shard]) -> Iterator[Shard
 
 
 @contextmanager
-def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease]]:
-    state = state_of(config)
+def _owned(config: Config, clock: Clock) -> Iterator[tuple[StateStore, Lease, Saved, Judgement]]:
+    """The pipeline's state as its owner; what is found is judged again, now that nobody else changes it."""
+    state = WitnessedStore(state_of(config), witness_of(config), clock)
     state.open()
     try:
         lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)
         try:
-            yield state, lease
+            saved = state.load()
+            judgement = judgement_of(config, saved, clock)
+            yield state, lease, state.adopt(lease, saved, lost=judgement.lost), judgement
         finally:
             state.release(lease)
     finally:

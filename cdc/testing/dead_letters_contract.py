@@ -98,9 +98,52 @@ class DeadLettersCases:
             assert dead_letters.count() == {"bus": 3, "lake": 2}
             assert in_order(dead_letters) == [*bus, *lake]
 
+    def test_a_letter_that_was_replayed_is_there_and_not_open(self, tmp_path: Path) -> None:
+        written = letters(3)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+            assert dead_letters.count() == {"bus": 3}
+            dead_letters.mark_replayed(written[1:2], AT + 60)
+            assert dead_letters.count() == {"bus": 2}
+        with self.opened(tmp_path) as dead_letters:
+            assert in_order(dead_letters) == [
+                written[0],
+                replace(written[1], replayed_at=AT + 60),
+                written[2],
+            ]
+            assert dead_letters.count() == {"bus": 2}
+
+    def test_a_letter_is_replayed_at_its_own_sink_only(self, tmp_path: Path) -> None:
+        bus, lake = letters(2), letters(2, sink="lake")
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write([*bus, *lake])
+            dead_letters.mark_replayed(lake, AT + 60)
+            assert [letter.replayed_at for letter in in_order(dead_letters)] == [None, None, AT + 60, AT + 60]
+            assert {sink: n for sink, n in dead_letters.count().items() if n} == {"bus": 2}
+
+    def test_a_letter_that_is_replayed_again_says_when_it_was_last(self, tmp_path: Path) -> None:
+        written = letters(1)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+            dead_letters.mark_replayed(written, AT + 60)
+            dead_letters.mark_replayed(in_order(dead_letters), AT + 90)
+            assert in_order(dead_letters) == [replace(written[0], replayed_at=AT + 90)]
+            assert not any(dead_letters.count().values())
+
+    def test_a_letter_that_is_refused_after_it_was_replayed_is_open_again(self, tmp_path: Path) -> None:
+        written = letters(2)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+            dead_letters.mark_replayed(written, AT + 60)
+            again = replace(written[0], at=AT + 120, reason="it is still too large")
+            dead_letters.write([again, again])
+            assert in_order(dead_letters) == [again, replace(written[1], replayed_at=AT + 60)]
+            assert dead_letters.count() == {"bus": 1}
+
     def test_writing_nothing(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as dead_letters:
             dead_letters.write([])
+            dead_letters.mark_replayed([], AT)
             assert list(dead_letters.read()) == []
 
 
@@ -131,6 +174,23 @@ class DeadLettersOutageCases(DeadLettersCases):
             dead_letters.write(written[1:])
             assert in_order(dead_letters) == written
             assert dead_letters.count() == {"bus": 3}
+
+    def test_a_mark_that_failed_can_be_repeated(self, tmp_path: Path) -> None:
+        written = letters(1)
+        with self.opened(tmp_path) as dead_letters:
+            dead_letters.write(written)
+            self.break_it(tmp_path)
+            try:
+                dead_letters.mark_replayed(written, AT + 60)
+            except DeadLetterError as error:
+                failure: DeadLetterError | None = error
+            else:
+                failure = None
+            self.mend_it(tmp_path)
+            assert failure is not None, "marked although the place is out of reach"
+            assert in_order(dead_letters) == written
+            dead_letters.mark_replayed(written, AT + 60)
+            assert in_order(dead_letters) == [replace(written[0], replayed_at=AT + 60)]
 
 
 def in_order(dead_letters: DeadLetters) -> list[DeadLetter]:

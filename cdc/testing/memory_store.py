@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 from cdc.errors import CdcError, DeadLetterError, ErrorKind, StateError
 from cdc.model import ShardKey
@@ -31,6 +32,8 @@ class MemoryState:
     epoch: int = 0
     ended: set[tuple[str, int, str]] = field(default_factory=set)
     """(host, pid, process start) of owners that are dead."""
+    lock: Lock = field(default_factory=Lock)
+    """Several stores may have this state, each with its thread."""
 
     def end(self, owner: Owner) -> None:
         """The process of this owner ends, without a release."""
@@ -48,8 +51,14 @@ class MemoryStore:
     def open(self) -> None:
         _meet(self.faults, "open", StateError)
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         done = _meet(self.faults, "acquire", StateError)
+        with self.state.lock:
+            lease = self._acquired(owner, lease_seconds, now, above)
+        done()
+        return lease
+
+    def _acquired(self, owner: Owner, lease_seconds: float, now: float, above: int) -> Lease:
         state = self.state
         if state.lease is not None:
             present = state.lease.owner
@@ -60,18 +69,18 @@ class MemoryStore:
                     f"the pipeline belongs to process {present.pid} on {present.host}",
                     remedy=f"its lease lasts {state.expires - now:.0f} s more",
                 )
-        state.epoch += 1
+        state.epoch = max(state.epoch, above) + 1
         state.lease = Lease(replace(owner, heartbeat=now), state.epoch)
         state.expires = now + lease_seconds
         self._lease_seconds[state.epoch] = lease_seconds
-        done()
         return state.lease
 
     def renew(self, lease: Lease, *, now: float, admin: str = "") -> None:
         done = _meet(self.faults, "renew", StateError)
-        owner = self._owned(lease).owner
-        self.state.lease = Lease(replace(owner, heartbeat=now, admin=admin or owner.admin), lease.epoch)
-        self.state.expires = now + self._lease_seconds[lease.epoch]
+        with self.state.lock:
+            owner = self._owned(lease).owner
+            self.state.lease = Lease(replace(owner, heartbeat=now, admin=admin or owner.admin), lease.epoch)
+            self.state.expires = now + self._lease_seconds[lease.epoch]
         done()
 
     def owner(self) -> Owner | None:
@@ -83,14 +92,16 @@ class MemoryStore:
 
     def save(self, lease: Lease, change: StateChange) -> None:
         done = _meet(self.faults, "save", StateError)
-        self._owned(lease)
-        self.state.saved = _changed(self.state.saved, change)
+        with self.state.lock:
+            self._owned(lease)
+            self.state.saved = _changed(self.state.saved, change)
         done()
 
     def release(self, lease: Lease) -> None:
         done = _meet(self.faults, "release", StateError)
-        if self.state.lease is not None and self.state.lease.epoch == lease.epoch:
-            self.state.lease = None
+        with self.state.lock:
+            if self.state.lease is not None and self.state.lease.epoch == lease.epoch:
+                self.state.lease = None
         done()
 
     def close(self) -> None:
@@ -121,7 +132,15 @@ class MemoryDeadLetters:
     def write(self, letters: Sequence[DeadLetter]) -> None:
         done = _meet(self.faults, "write", DeadLetterError)
         for letter in letters:
-            self.letters.setdefault((letter.pipeline, letter.sink, letter.shard, letter.sequence), letter)
+            known = self.letters.get(_name(letter))
+            if known is None or known.replayed_at is not None:
+                self.letters[_name(letter)] = letter
+        done()
+
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        done = _meet(self.faults, "write", DeadLetterError)
+        for letter in letters:
+            self.letters[_name(letter)] = replace(letter, replayed_at=at)
         done()
 
     def read(self) -> Iterator[DeadLetter]:
@@ -130,14 +149,20 @@ class MemoryDeadLetters:
     def count(self) -> Mapping[str, int]:
         counts: dict[str, int] = {}
         for letter in self.letters.values():
-            counts[letter.sink] = counts.get(letter.sink, 0) + 1
+            counts[letter.sink] = counts.get(letter.sink, 0) + (letter.replayed_at is None)
         return counts
 
     def close(self) -> None:
         """Nothing is held."""
 
 
+def _name(letter: DeadLetter) -> tuple[str, str, ShardKey, str]:
+    return letter.pipeline, letter.sink, letter.shard, letter.sequence
+
+
 def _changed(saved: Saved, change: StateChange) -> Saved:
+    if change.replace_all:
+        saved = Saved()
     cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
     starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
     gaps: dict[tuple[str, ShardKey, float], SavedGap] = {(g.sink, g.shard, g.found_at): g for g in saved.gaps}

@@ -13,15 +13,18 @@ MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
 
 
-def header(schema: str, codec: Codec, sync: bytes) -> bytes:
+def header(schema: str, codec: Codec, sync: bytes, *, replayed: bool = False) -> bytes:
     """The beginning of a file.
 
     Args:
         schema: Avro schema JSON of the values.
         codec: compression of the blocks that follow.
         sync: 16 random bytes, the same for all blocks of the file.
+        replayed: the values are dead letters that were sent again; `cdc.replayed` says so.
     """
     metadata = {"avro.codec": codec.encode(), "avro.schema": schema.encode()}
+    if replayed:
+        metadata["cdc.replayed"] = b"true"
     entries = b"".join(_bytes(name.encode()) + _bytes(value) for name, value in metadata.items())
     return MAGIC + _long(len(metadata)) + entries + _long(0) + sync
 

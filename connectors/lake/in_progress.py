@@ -22,6 +22,8 @@ class FileKey(NamedTuple):
     partition: Partition
     schema: str
     """Avro schema JSON."""
+    replayed: bool = False
+    """Dead letters that were sent again: files of their own, whose metadata say so."""
 
 
 @dataclass(eq=False, slots=True)
@@ -59,7 +61,7 @@ class InProgress:
         self._written = 0
         self._file: int | None = disk.create(folder.in_progress(self._name))
         try:
-            self._write(header(key.schema, codec, self._sync))
+            self._write(header(key.schema, codec, self._sync, replayed=key.replayed))
         except OSError:
             self.abandon()
             raise

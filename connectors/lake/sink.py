@@ -171,7 +171,8 @@ class LakeSink:
             [batch.reject(c, ErrorKind.REJECTED, "its time is not on the calendar") for c in misplaced]
         )
         for partition, values in rows.items():
-            self._file(FileKey(partition, avro.value_schema.text)).append(values, waiting)
+            key = FileKey(partition, avro.value_schema.text, batch.replayed)
+            self._file(key).append(values, waiting)
         return waiting
 
     def _file(self, key: FileKey) -> InProgress:

@@ -118,6 +118,11 @@ def _probe(config: ReplicaConfig, context: SinkContext) -> Sequence[Seen]:
     return probe(config, context)
 
 
+def _guarded_seconds(config: ReplicaConfig) -> float:
+    """As long as the delete that came after a put is remembered."""
+    return config.tombstone_days * 24 * 3600.0
+
+
 def _permissions(config: ReplicaConfig, context: SinkContext) -> Sequence[Statement]:
     """Service Authorization Reference, Amazon DynamoDB: actions and resource types."""
     tables = dict.fromkeys(config.table_arn(config.replica_of(source)) for source in context.tables)
@@ -146,5 +151,6 @@ CONNECTOR = SinkConnector(
     probe=_probe,
     envelope=None,
     needs_new_image=True,
+    guarded_seconds=_guarded_seconds,
     permissions=_permissions,
 )

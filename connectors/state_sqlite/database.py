@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ APPLICATION_ID = 0x43444353
 _MAGIC = b"SQLite format 3\x00"
 _BUSY_SECONDS = 5.0
 _WAL_ATTEMPTS = 10
+_LOOK_TIMES = 100.0
 
 _KINDS = {
     sqlite3.SQLITE_NOTADB: ErrorKind.STATE_FORMAT,
@@ -44,12 +46,15 @@ class Database:
         self._read_only = read_only
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._look_due = 0.0
 
     def open(self) -> None:
         self.close()
         if self._read_only:
-            with self.reading():
-                return
+            with self.reading() as db:
+                if db is not None:
+                    self._check_pages(db)
+            return
         with self._mapped_errors():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._check_magic()
@@ -76,12 +81,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """One snapshot of all tables; None if the file is absent or still without tables (`read_only` alone)."""
+        """One snapshot of all tables; None if the file is absent, empty or still without tables (`read_only` alone)."""
         with self._mapped_errors():
             if not self._read_only:
                 with _transaction(self._open_connection(), "BEGIN") as db:
                     yield db
-            elif not self._path.exists():
+            elif not self._has_content():
                 yield None
             else:
                 self._check_magic()
@@ -105,6 +110,31 @@ class Database:
                 )
             with _transaction(connection, "BEGIN IMMEDIATE") as db:
                 yield db
+
+    def look_at_disk(self) -> None:
+        """Reads the whole file through a connection of its own: what is damaged under a connection that holds its pages
+        in memory shows only when somebody else reads it. By SQLite and not by hand: closing a file drops this process's
+        locks on it (sqlite.org/howtocorrupt.html, 2.2). Takes a hundredth of the time at most.
+        """
+        now = time.monotonic()
+        if now < self._look_due:
+            return
+        with self._mapped_errors(), closing(self._connect("mode=ro")) as connection:
+            if not self._has_content():
+                raise self._format_error(
+                    "has been emptied while it was in use", changed="what was saved in it is gone"
+                )
+            with _transaction(connection, "BEGIN") as db:
+                self._check_format(db)
+                self._check_pages(db)
+        self._look_due = now + _LOOK_TIMES * (time.monotonic() - now)
+
+    def _has_content(self) -> bool:
+        """An empty file is what a process is about to fill, or what is left of a state: no state, either way."""
+        try:
+            return self._path.stat().st_size > 0
+        except FileNotFoundError:
+            return False
 
     def _connect(self, parameters: str) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -149,8 +179,8 @@ class Database:
         with _transaction(db, "BEGIN IMMEDIATE"):
             if not _is_new(db):  # another process was first
                 return
-            for table in TABLES:
-                db.execute(table)
+            for definition in TABLES.values():
+                db.execute(definition)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -166,9 +196,13 @@ class Database:
             )
         if found != FORMAT:
             raise self._format_error(f"has the unknown state format {found}")
+        have = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if missing := [name for name in TABLES if name not in have]:
+            raise self._format_error(f"lacks the table {missing[0]}")
 
     def _check_pages(self, db: sqlite3.Connection) -> None:
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        """The order of rows too, which `quick_check` passes over: a log of another time may have been mixed into it."""
+        if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
             raise self._format_error("is damaged")
 
     def _present_inode(self) -> tuple[int, int] | None:
@@ -178,11 +212,12 @@ class Database:
             return None
         return status.st_dev, status.st_ino
 
-    def _format_error(self, what: str) -> StateError:
+    def _format_error(self, what: str, *, changed: str = "nothing in it was changed") -> StateError:
         return StateError(
             ErrorKind.STATE_FORMAT,
-            f"the state file {self._path} {what}; nothing in it was changed",
-            remedy="restore it from a copy, or name another `state.path`: a pipeline without state begins at its `start`",
+            f"the state file {self._path} {what}; {changed}",
+            remedy="restore it from a copy; or move it away with its -wal and -shm, and `cdc positions import` what was "
+            "exported, or run: it says then what is lost, and waits for a decision; or name another `state.path`",
         )
 
     @contextmanager

@@ -8,14 +8,14 @@ from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart, StateChange
 FORMAT = 1
 """The version of these tables, in `PRAGMA user_version`. Raised with every change that an older version cannot read."""
 
-TABLES = (
-    """
+TABLES = {
+    "owners": """
     CREATE TABLE owners (
         pipeline TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, host TEXT, pid INTEGER, process_started TEXT,
         admin TEXT, heartbeat REAL, lease_seconds REAL, acquired_at REAL
     ) WITHOUT ROWID
     """,  # host is NULL after a release; the row stays, for its epoch
-    """
+    "cursors": """
     CREATE TABLE cursors (
         pipeline TEXT NOT NULL, sink TEXT NOT NULL, stream TEXT NOT NULL, shard TEXT NOT NULL,
         place INTEGER NOT NULL, sequence TEXT NOT NULL, not_before REAL, epoch INTEGER NOT NULL,
@@ -23,31 +23,31 @@ TABLES = (
         PRIMARY KEY (pipeline, sink, stream, shard)
     ) WITHOUT ROWID
     """,
-    """
+    "starts": """
     CREATE TABLE starts (
         pipeline TEXT NOT NULL, sink TEXT NOT NULL, stream TEXT NOT NULL,
         source_table TEXT NOT NULL, start TEXT NOT NULL, started_at REAL NOT NULL,
         PRIMARY KEY (pipeline, sink, stream)
     ) WITHOUT ROWID
     """,
-    """
+    "gaps": """
     CREATE TABLE gaps (
         pipeline TEXT NOT NULL, sink TEXT NOT NULL, stream TEXT NOT NULL, shard TEXT NOT NULL,
         source_table TEXT NOT NULL, found_at REAL NOT NULL, reason TEXT NOT NULL, decision TEXT NOT NULL,
         PRIMARY KEY (pipeline, sink, stream, shard, found_at)
     ) WITHOUT ROWID
     """,  # one shard can have several: each time that the sink was away for too long
-    """
+    "settings": """
     CREATE TABLE settings (
         pipeline TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (pipeline, name)
     ) WITHOUT ROWID
     """,
-    """
+    "epochs": """
     CREATE TABLE epochs (
         pipeline TEXT NOT NULL, sink TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (pipeline, sink)
     ) WITHOUT ROWID
     """,
-)
+}
 
 
 def read(db: sqlite3.Connection, pipeline: str) -> Saved:
@@ -85,6 +85,9 @@ def read(db: sqlite3.Connection, pipeline: str) -> Saved:
 
 def write(db: sqlite3.Connection, pipeline: str, change: StateChange) -> None:
     """Call it inside of one transaction."""
+    if change.replace_all:
+        for table in ("cursors", "starts", "gaps", "settings", "epochs"):
+            db.execute(f"DELETE FROM {table} WHERE pipeline = ?", (pipeline,))  # noqa: S608 - names from the line above
     db.executemany(
         "DELETE FROM cursors WHERE pipeline = ? AND sink = ? AND stream = ? AND shard = ?",
         ((pipeline, sink, *shard) for sink, shard in change.forget),

@@ -49,7 +49,7 @@ class SqliteStateStore:
     def close(self) -> None:
         self._database.close()
 
-    def acquire(self, owner: Owner, *, lease_seconds: float, now: float) -> Lease:
+    def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         with self._database.writing() as db:
             held = self._held(db)
             if held.owner is not None and held.remaining(now) > 0 and not is_dead(held.owner):
@@ -58,7 +58,7 @@ class SqliteStateStore:
                     f"{held.remaining(now):.0f} s from now by this host's clock"
                 )
                 raise self._not_owner(held, remedy=remedy)
-            lease = Lease(replace(owner, heartbeat=now), held.epoch + 1)
+            lease = Lease(replace(owner, heartbeat=now), max(held.epoch, above) + 1)
             new = lease.owner
             row = (new.host, new.pid, new.process_started, new.admin, new.heartbeat, lease_seconds, now)
             db.execute(
@@ -74,6 +74,7 @@ class SqliteStateStore:
                 "UPDATE owners SET heartbeat = ?, admin = ifnull(nullif(?, ''), admin) WHERE pipeline = ?",
                 (now, admin, self._pipeline),
             )
+        self._database.look_at_disk()
 
     def owner(self) -> Owner | None:
         with self._database.reading() as db:

@@ -18,8 +18,13 @@ SMALL = Profile(settings=QUICK, shards=1, changes=30, writing=4.0, closings=2, d
 
 
 @pytest.mark.parametrize("share", range(4))
-def test_a_crash_at_every_boundary_of_two_commands(share: int) -> None:
-    profile = replace(SMALL, tempers=(Temper(), Temper(commit=0.05), Temper(accept=0.2, commit=0.5)))
+@pytest.mark.parametrize("poison", [(0, 0, 0), (7, 5, 11)])
+def test_a_crash_at_every_boundary_of_two_commands(poison: tuple[int, int, int], share: int) -> None:
+    profile = replace(
+        SMALL,
+        tempers=(Temper(), Temper(commit=0.05), Temper(accept=0.2, commit=0.5, refuse_late=1.0)),
+        poison=poison,
+    )
     at = share
     while True:
         simulation = Simulation(1, replace(profile, crashes=(at,)))
@@ -32,6 +37,24 @@ def test_a_crash_at_every_boundary_of_two_commands(share: int) -> None:
             break
         at += 4
     assert at > 100
+
+
+def test_a_flood_of_refusals_halts_its_sink_and_no_other() -> None:
+    limited = replace(QUICK, max_dead_letters_per_minute=5)
+    profile = replace(SMALL, settings=limited, poison=(0, 0, 1), changes=60, drain=120.0)
+    simulation = Simulation(2, profile)
+    plan_writes(simulation)
+    simulation.start(until_caught_up=True)
+    simulation.advance(1000.0 + 300.0, done=lambda: not simulation.running)
+    assert simulation.stopped is not None
+    assert simulation.stopped.exit_code == 1
+    assert "max_dead_letters_per_minute" in simulation.stopped.remedy
+    flooded = simulation.destinations[2]
+    assert len(simulation.letters[flooded.name]) == 5
+    for healthy in simulation.destinations[:2]:
+        assert not simulation.missing(healthy)
+    finish(simulation)  # without a limit
+    assert len(simulation.letters[flooded.name]) == 60
 
 
 def test_a_sink_that_is_down_delays_no_other_and_catches_up_alone() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cdc.errors import DeadLetterError, ErrorKind
 from cdc.ports import DeadLetter
 from cdc.testing.dead_letters_contract import letters
-from connectors.dead_letters import FileDeadLetters, _encode
+from connectors.dead_letters import FileDeadLetters, _encode, _encode_mark, _letter
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "dead-letter.schema.json").read_text())
 
@@ -55,7 +55,27 @@ def test_any_letter_is_one_line_of_that_shape(record: bytes, reason: str, at: fl
     line = _encode(letter)
     assert line.count(b"\n") == 1
     validate(json.loads(line))
-    assert FileDeadLetters(Path("nowhere"), "pipeline")._decode(line, Path("file"), 1) == letter
+    assert _letter(FileDeadLetters(Path("nowhere"), "pipeline")._decode(line, Path("file"), 1)) == letter
+
+
+def test_a_mark_is_a_line_of_that_shape_and_holds_nothing_of_the_item() -> None:
+    (letter,) = letters(1)
+    mark = json.loads(_encode_mark(letter, 5.0))
+    validate(mark)
+    assert mark["replayed_at"] == 5.0
+    assert not {"record", "record_base64"} & mark.keys()
+    assert {key: mark[key] for key in mark if key != "replayed_at"} == {
+        key: value for key, value in json.loads(_encode(letter)).items() if key != "record"
+    }
+
+
+def test_the_id_is_short_and_names_one_letter_of_one_sink() -> None:
+    written = [*letters(50), *letters(50, sink="lake")]
+    ids = [letter.id for letter in written]
+    assert len({*ids}) == 100
+    assert {len(name) for name in ids} == {12}
+    assert [replace(letter, at=1.0, reason="other").id for letter in written] == ids
+    assert letters(1)[0].id == "8f7594aa0527"
 
 
 @pytest.mark.parametrize("missing", ["format", "record", "sequence"])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
 
@@ -13,8 +14,9 @@ import typer
 from cdc.cli import app
 from cdc.model import BEGINNING, ShardKey, after, end_of_shard
 from cdc.observe.metrics import MetricName
-from cdc.observe.text import positions_as_json
+from cdc.observe.positions import from_bytes, to_dict
 from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
+from cdc.runtime.witness import schema
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -45,11 +47,31 @@ def test_examples_are_valid() -> None:
         "file-line.schema.json",
         "dead-letter.schema.json",
         "positions.schema.json",
+        "witness.schema.json",
         "check.schema.json",
     }
     for name, text in found:
         schema = json.loads((ROOT / "schemas" / name).read_text())
         jsonschema.Draft202012Validator(schema).validate(json.loads(text))
+
+
+def test_the_example_of_positions_can_be_imported() -> None:
+    (example,) = (
+        text
+        for name, text in EXAMPLE.findall((ROOT / "docs/formats.md").read_text())
+        if name == "positions.schema.json"
+    )
+    found, saved = from_bytes(example.encode(), path="docs/formats.md")
+    assert found.pipeline == "orders"
+    assert len(saved.cursors) == 1
+
+
+def test_the_witness_has_the_shape_of_its_schema() -> None:
+    committed = (ROOT / "schemas/witness.schema.json").read_text()
+    assert committed == json.dumps(schema(), indent=2) + "\n", (
+        "write it anew: python -c 'import json; from cdc.runtime.witness import schema; "
+        "print(json.dumps(schema(), indent=2))' > schemas/witness.schema.json"
+    )
 
 
 def test_saved_positions_have_the_shape_of_their_schema() -> None:
@@ -64,7 +86,7 @@ def test_saved_positions_have_the_shape_of_their_schema() -> None:
         ],
     )
     schema = json.loads((ROOT / "schemas/positions.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(positions_as_json(saved))
+    jsonschema.Draft202012Validator(schema).validate(to_dict("orders", saved, at=3.0))
 
 
 def test_metrics_in_the_runbook_exist() -> None:
@@ -98,3 +120,14 @@ def _commands(group: typer.Typer) -> Iterator[tuple[str, ...]]:
     for inner in group.registered_groups:
         if inner.typer_instance is not None:
             yield from ((str(inner.name), *rest) for rest in _commands(inner.typer_instance))
+
+
+@pytest.mark.parametrize("type_", sorted(entry.name for entry in entry_points(group="cdc.sinks")))
+def test_every_sink_has_a_page_with_its_settings(type_: str) -> None:
+    (connector,) = [entry.load() for entry in entry_points(group="cdc.sinks") if entry.name == type_]
+    page = (ROOT / "docs/sinks" / f"{type_}.md").read_text()
+    for heading in ("Guarantee", "Settings", "Permissions", "When something fails"):
+        assert f"\n## {heading}" in page
+    named = set(re.findall(r"`([a-z_]+)(?:\.[a-z_]+)?`", page))
+    fields = {field.alias or name for name, field in connector.config.model_fields.items()}
+    assert fields - {"type"} <= named

@@ -66,7 +66,7 @@ def _parts(config: Config, clock: Clock, workers: Workers) -> Iterator[PartRepor
         yield _report(f"sink {sink.name}", sink, seen, its.permissions(sink, around), of_source)
     for name, part, look, statements in (
         ("schema registry", config.schema_.registry, registry, ()),
-        ("state", config.state, state, state_permissions(config)),
+        ("state", config.state, partial(state, clock=clock), state_permissions(config)),
         ("dead letters", config.dead_letters, dead_letters, ()),
         ("admin", config, admin, ()),
     ):

@@ -1,47 +1,51 @@
 """The parts of a pipeline on this machine: folders, the state, the admin server's port."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from cdc.config import Config
-from cdc.connector import Seen, Statement
+from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
+from cdc.connector import Note, Seen, Statement
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
-from cdc.ports import Owner
+from cdc.ports import Clock, Owner
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, remembered_registry, state_of
-
-
-def _nothing_at_aws(_: Config) -> Sequence[Statement]:
-    return ()
-
-
-_STATE_PERMISSIONS: Mapping[str, Callable[[Config], Sequence[Statement]]] = {"sqlite": _nothing_at_aws}
-"""By `state.type`: what a run asks of AWS for the state store."""
-
-
-def _state_in_sqlite(config: Config) -> Sequence[Seen]:
-    return _folder(config.state.path.parent)
-
-
-_STATE_PROBES: Mapping[str, Callable[[Config], Sequence[Seen]]] = {"sqlite": _state_in_sqlite}
-"""By `state.type`: read-only calls before the state is opened, as a connector's `probe` makes them."""
+from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of
+from connectors.state_dynamodb.permissions import permissions
 
 
 def state_permissions(config: Config) -> Sequence[Statement]:
-    return _STATE_PERMISSIONS[config.state.type](config)
+    """What a run asks of AWS for the state store."""
+    match config.state:
+        case DynamoDBStateConfig(table=table, region=region, create=create):
+            return permissions(table=table, region=region, create=create)
+        case _:
+            return ()
 
 
 def registry(config: Config) -> Sequence[str]:
     return _folder(config.schema_.registry.path)
 
 
-def state(config: Config) -> Sequence[Seen]:
-    seen = list(_STATE_PROBES[config.state.type](config))
+@runtime_checkable
+class Looks(Protocol):
+    """A state store that has more to say to a check than what is saved."""
+
+    def look(self, now: float) -> Sequence[str]:
+        """What it sees with calls that change nothing. `now`: epoch seconds by this host's clock."""
+        ...
+
+
+def state(config: Config, clock: Clock) -> Sequence[Seen]:
+    seen: list[Seen] = []
+    if isinstance(config.state, SqliteStateConfig):
+        seen += _folder(config.state.path.parent)
     store = state_of(config, read_only=True)
-    store.open()
     try:
+        store.open()
+        if isinstance(store, Looks):
+            seen += store.look(clock.now().wall)
         owner = store.owner()
         saved = store.load()
     finally:
@@ -50,6 +54,11 @@ def state(config: Config) -> Sequence[Seen]:
     remembered_registry(config, saved.settings or {}, create=False)
     if owner is not None:
         seen.append(f"last owner: process {owner.pid} on {owner.host}")
+    judgement = judgement_of(config, saved, clock)
+    if judgement.exit_code:
+        raise ConfigError(judgement.message, remedy=judgement.remedy)
+    if judgement.message:
+        seen.append(Note(judgement.message, "warning", judgement.remedy))
     return [*seen, f"{len(saved.cursors)} positions saved"]
 
 
@@ -58,7 +67,7 @@ def dead_letters(config: Config) -> Sequence[str]:
     letters = dead_letters_of(config, read_only=True)
     letters.open()
     try:
-        return [*seen, f"{sum(letters.count().values())} dead letters"]
+        return [*seen, f"{sum(letters.count().values())} open dead letters"]
     finally:
         letters.close()
 

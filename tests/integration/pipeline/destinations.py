@@ -6,16 +6,16 @@ schema id, and Avro binary; `{id}.avsc` is in the registry's folder; `dynamodb.n
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Self
 
 import fastavro
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from tests.integration.pipeline.items import PARTITION_KEY, SORT_KEY, Key
+from tests.integration.pipeline.places import Places
 from tests.integration.pipeline.values import key_of
 
 DynamoDBJson = dict[str, Any]
@@ -44,7 +44,8 @@ class Topic:
 
     bootstrap_servers: str
     name: str
-    registry: Path
+    schema: Callable[[int], str]
+    """The Avro schema of an id."""
     deliveries: Deliveries = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     """What is wrong with the topic itself."""
@@ -142,8 +143,7 @@ class Topic:
         assert framed[0] == 0, "not framed"
         number = int.from_bytes(framed[1:5], "big")
         if number not in self._schemas:
-            text = (self.registry / f"{number}.avsc").read_text("utf-8")
-            self._schemas[number] = fastavro.parse_schema(json.loads(text))
+            self._schemas[number] = fastavro.parse_schema(json.loads(self.schema(number)))
         schema = self._schemas[number]
         data = io.BytesIO(framed[5:])
         record = fastavro.schemaless_reader(data, schema, None)
@@ -156,46 +156,44 @@ class Topic:
 class Lake:
     """A lake of Avro files in the envelope `flat`. `read` takes what files have come since the last one."""
 
-    folder: Path
+    files: Places
     table: str
     deliveries: Deliveries = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._seen: set[Path] = set()
+        self._seen: set[str] = set()
 
     def read(self) -> Deliveries:
         """Each key's changes by version: files have no order among themselves."""
-        for path in sorted(set((self.folder / self.table).glob("dt=*/hour=*/*.avro")) - self._seen):
-            if path.name.startswith(("_", ".")):
-                continue  # readers of lakes pass over them (Hive's convention)
-            self._seen.add(path)
-            self._take(path)
+        for name in self.files.lake_files(self.table):
+            if name not in self._seen:
+                self._seen.add(name)
+                self._take(name)
         for of_key in self.deliveries.values():
             of_key.sort(key=lambda delivered: delivered.version)
         return self.deliveries
 
-    def _take(self, path: Path) -> None:
+    def _take(self, name: str) -> None:
         newest: dict[Key, str] = {}
-        for schema, row in _rows(path):
+        for schema, row in _rows(self.files.lake_file(name)):
             key = key_of(attributes_of(schema, row))
             delivered = Delivered(
                 row["__version"], row["__op"], None if row["item"] is None else json.loads(row["item"])
             )
             if row["__deleted"] != (delivered.item is None):
-                self.errors.append(f"{path.name}: {key}: __deleted is {row['__deleted']}")
+                self.errors.append(f"{name}: {key}: __deleted is {row['__deleted']}")
             if newest.get(key, "") >= delivered.version:
-                self.errors.append(f"{path.name}: {key}: out of order")
+                self.errors.append(f"{name}: {key}: out of order")
             newest[key] = delivered.version
             self.deliveries.setdefault(key, []).append(delivered)
 
 
-def _rows(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    with path.open("rb") as file:
-        reader = fastavro.reader(file)
-        for row in reader:
-            assert isinstance(row, dict)
-            yield reader.writer_schema, row
+def _rows(file: bytes) -> Iterator[tuple[Any, dict[str, Any]]]:
+    reader = fastavro.reader(io.BytesIO(file))
+    for row in reader:
+        assert isinstance(row, dict)
+        yield reader.writer_schema, row
 
 
 def attributes_of(schema: Any, record: Mapping[str, Any]) -> DynamoDBJson:

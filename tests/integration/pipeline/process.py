@@ -16,6 +16,7 @@ from typing import Any, Self
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.integration.pipeline.places import Folders
 from tests.services.server import HOST, free_port
 
 READY_SECONDS = 30.0
@@ -45,7 +46,7 @@ class Pipeline:
     """One configuration, and the process that runs it now. `folder` gets everything the pipeline keeps, and the log of
     each start. Also a context manager: what still runs at its end is killed.
 
-    `sinks` and `source` are as in the configuration file.
+    `sinks`, `source` and `sections` (`schema`, `state`) are as in the configuration file.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Pipeline:
         *,
         source: Mapping[str, Any],
         sinks: Sequence[Mapping[str, Any]],
+        sections: Mapping[str, Any] | None = None,
         lease_seconds: int = 15,
         name: str = "orders",
     ) -> None:
@@ -63,21 +65,18 @@ class Pipeline:
         self._admin = f"http://{HOST}:{(port := free_port())}"
         self._process: subprocess.Popen[bytes] | None = None
         self._starts = 0
+        sections = sections or Folders(folder).sections
         settings = {
             "version": 1,
             "pipeline": name,
             "source": dict(source),
             "sinks": [dict(sink) for sink in sinks],
-            "schema": {"registry": {"type": "files", "path": "./schemas"}},
-            "state": {"type": "sqlite", "path": "./state.db", "lease_seconds": lease_seconds},
+            "schema": sections["schema"],
+            "state": {**sections["state"], "lease_seconds": lease_seconds},
             "dead_letters": {"type": "file", "path": "./dead-letters"},
             "admin": {"host": HOST, "port": port},
         }
         self.config.write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
-
-    @property
-    def registry(self) -> Path:
-        return self.folder / "schemas"
 
     @property
     def log(self) -> Path:

@@ -14,6 +14,7 @@ from tests.integration.pipeline.oracle import (
     judge_replica,
     last_states,
 )
+from tests.integration.pipeline.places import Folders, Places
 from tests.integration.pipeline.process import Pipeline
 from tests.integration.pipeline.values import item_of
 from tests.integration.pipeline.workload import REGION, Workload, client_of, create_table
@@ -30,10 +31,18 @@ class Scene:
         dynamodb: endpoint of the source, and of the replica's tables.
         replica: endpoint under which the pipeline knows the replica; default: `dynamodb`.
         flush_seconds: how long the lake keeps rows back.
+        places: of the lake, the schemas and the positions; default: `folder`.
     """
 
     def __init__(
-        self, folder: Path, *, kafka: str, dynamodb: str, replica: str | None = None, flush_seconds: float = 1
+        self,
+        folder: Path,
+        *,
+        kafka: str,
+        dynamodb: str,
+        replica: str | None = None,
+        flush_seconds: float = 1,
+        places: Places | None = None,
     ) -> None:
         unique = uuid4().hex[:12]
         self.dynamodb = dynamodb
@@ -43,6 +52,7 @@ class Scene:
         create_table(self.client, self.table)
         create_table(self.client, self.replica_table, stream=False)
         self.lake_folder = folder / "lake"
+        self.places = places or Folders(folder)
         self.pipeline = Pipeline(
             folder,
             name=f"orders-{unique}",
@@ -58,7 +68,7 @@ class Scene:
                 {
                     "name": LAKE,
                     "type": "lake",
-                    "url": "file:./lake",
+                    **self.places.lake,
                     "format": "avro",
                     "flush_after_seconds": flush_seconds,
                 },
@@ -70,9 +80,10 @@ class Scene:
                     "endpoint_url": replica or dynamodb,
                 },
             ],
+            sections=self.places.sections,
         )
-        self.topic = Topic(kafka, f"cdc.{self.table}", self.pipeline.registry)
-        self.lake = Lake(self.lake_folder, self.table)
+        self.topic = Topic(kafka, f"cdc.{self.table}", self.places.schema)
+        self.lake = Lake(self.places, self.table)
 
     def workload(self, *, seed: int, changes: int, key_count: int) -> Workload:
         return Workload(self.dynamodb, self.table, seed=seed, changes=changes, key_count=key_count)
@@ -104,6 +115,7 @@ class Scene:
     def close(self) -> None:
         self.topic.close()
         self.pipeline.__exit__()
+        self.places.close()
         self.client.close()
 
     def __enter__(self) -> Self:

@@ -25,6 +25,10 @@ def profile_of(seed: int) -> Profile:
         max_unaccepted_bytes=rng.choice([64 * 1024 * 1024, 900]),
         max_undurable_batches=rng.choice([2, 5, 1000]),
         grace_seconds=rng.choice([0.05, 0.25]),
+        # A halted sink waits until it is started again, which must not be when its records have expired.
+        max_dead_letters_per_minute=random.Random(f"limit {seed}").choice([None, None, 3, 12])
+        if retention > 1e6
+        else None,
         long_ago_seconds=retention * 23 / 24,
         retention_seconds=retention,
     )
@@ -58,9 +62,19 @@ def profile_of(seed: int) -> Profile:
         )
         if retention > 1e6 and not latest
         else (),
-        drain=120.0 if readers > 1 else 400.0,
+        drain=240.0 if readers > 1 else 600.0,
         new_sink_at=rng.choice([0, 0, 3]) if not latest else 0,
+        poison=_poison(seed, retention),
     )
+
+
+def _poison(seed: int, retention: float) -> tuple[int, int, int]:
+    """Dice of its own: what else happens in a seed stays as it was. Where records live for a minute and a half, no more
+    than there is time for: each costs some calls."""
+    rng = random.Random(f"poison {seed}")
+    if retention < 1e6:
+        return (0, rng.choice([0, 131]), 0)
+    return (rng.choice([0, 0, 19]), rng.choice([0, 29, 61]), rng.choice([0, 0, 43]))
 
 
 def _temper(rng: random.Random) -> Temper:
@@ -75,4 +89,5 @@ def _temper(rng: random.Random) -> Temper:
         fail_claim=rng.choice([0.0, 0.1]),
         outages=((begin, begin + rng.choice([2.0, 15.0])),) if rng.random() < 0.4 else (),
         hangs=rng.random() < 0.3,
+        refuse_late=random.Random(begin).choice([0.0, 0.5, 1.0]),
     )

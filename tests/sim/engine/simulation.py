@@ -11,7 +11,7 @@ from cdc.core.engine import Engine
 from cdc.core.lineage import LaneState
 from cdc.core.world import Settings
 from cdc.errors import CdcError, ErrorKind, SourceError, StateError
-from cdc.model import Place, Position, ShardKey
+from cdc.model import Place, Position, ShardKey, after
 from cdc.ports import Instant, Lease, Owner, StateChange
 from cdc.testing.batches import stream_of
 from cdc.testing.memory_store import MemoryState, MemoryStore
@@ -38,6 +38,7 @@ class Profile:
     """Rollovers and splits."""
     tempers: tuple[Temper, ...] = (Temper(), Temper(), Temper())
     refuses: tuple[int, ...] = (0, 0, 0)
+    poison: tuple[int, ...] = (0, 0, 0)
     keeps: tuple[bool, ...] = (False, True, False)
     source_faults: float = 0.0
     source_latency: float = 0.05
@@ -83,12 +84,15 @@ class Simulation:
         self.stream = StreamModel(self.rng, stream_of(), profile.shape, lambda: self.time, WALL)
         self.stream.begin(profile.shards)
         self.destinations = [
-            Destination(f"sink{index}", keeps, refuses)
-            for index, (keeps, refuses) in enumerate(zip(profile.keeps, profile.refuses, strict=True))
+            Destination(f"sink{index}", keeps, refuses, poison)
+            for index, (keeps, refuses, poison) in enumerate(
+                zip(profile.keeps, profile.refuses, profile.poison, strict=True)
+            )
         ]
         for destination in self.destinations:
             destination.counts = self._counts(destination.name)
         self.letters: dict[str, set[int]] = {d.name: set() for d in self.destinations}
+        self._asked: dict[str, dict[int, float]] = {}
         self.state = MemoryState()
         self.incarnation = 0
         self.stopped: m.Stop | None = None
@@ -136,6 +140,7 @@ class Simulation:
         self._tick_at = None
         self._unaccepted.clear()
         self._calls.clear()
+        self._asked = {d.name: {} for d in self.destinations}
         store = MemoryStore(self.state)
         self.state.lease = None
         self.lease: Lease = store.acquire(
@@ -164,6 +169,9 @@ class Simulation:
             if d.name in names
         }
         settings = replace(self.profile.settings, until_caught_up=until_caught_up)
+        if self.calm:
+            # Whoever saw the alarm has raised it.
+            settings = replace(settings, max_dead_letters_per_minute=None)
         self.engine = Engine(settings, names, store.load(), {"format": "1"})
         self.send(m.Started(), incarnation)
 
@@ -237,6 +245,7 @@ class Simulation:
                 self._check_write(command)
                 self._sinks[command.sink].submit(command)
             case m.WriteLetters():
+                self._check_letters(command)
                 self.later(self.rng.random() * 0.1, lambda: self._write_letters(command))
             case m.Save():
                 self.later(self.rng.random() * 0.1, lambda: self._save(command))
@@ -338,6 +347,29 @@ class Simulation:
         parent = self.parent(self.stream.shards[batch.shard])
         if parent is not None and not parent.gone and not self._ended(destination, parent):
             raise Violation(f"{command.sink}: {batch.shard.shard} before the end of its parent")
+
+        passed = {int(change.sequence) for change in batch.changes} | self.letters[command.sink]
+        for record in self.stream.shards[batch.shard].records:
+            place = after(str(record.sequence)).order
+            if (
+                batch.start.order < place <= batch.end.order
+                and record.sequence not in passed
+                and self.owes(command.sink, record.written_at)
+            ):
+                raise Violation(f"{command.sink}: passes {record.sequence}, which is no dead letter yet")
+
+    def _check_letters(self, command: m.WriteLetters) -> None:
+        destination = next(d for d in self.destinations if d.name == command.sink)
+        asked = self._asked[command.sink]
+        for reject in command.rejects:
+            sequence = int(reject.sequence)
+            if not destination.is_poison(sequence) and sequence not in destination.refused:
+                raise Violation(f"{command.sink}: a dead letter of {sequence}, which nobody refused")
+            if asked.get(sequence, -60.0) <= self.time - 60.0:
+                asked[sequence] = self.time
+        limit = self.engine.world.settings.max_dead_letters_per_minute
+        if limit is not None and sum(at > self.time - 60.0 for at in asked.values()) > limit:
+            raise Violation(f"{command.sink}: more than {limit} dead letters in a minute")
 
     def parent(self, shard: SimShard) -> SimShard | None:
         return self.stream.shards[ShardKey(shard.key.stream, shard.parent)] if shard.parent else None

@@ -38,6 +38,8 @@ class Destination:
     keeps_positions: bool
     refuses: int = 0
     """Every change whose number this divides is refused for ever; 0: none."""
+    poison: int = 0
+    """Every batch with a change whose number this divides is refused as a whole; 0: none."""
     counts: Callable[[int], bool] = field(default=lambda _: True)
     """Whether this sink is owed the change: what `latest` passes over may come later, after a crash."""
     applied: dict[ShardKey, Position] = field(default_factory=dict)
@@ -50,7 +52,15 @@ class Destination:
     def at(self, shard: ShardKey) -> Position:
         return self.applied.get(shard, BEGINNING)
 
+    def poisoned(self, batch: Batch) -> bool:
+        return any(self.is_poison(int(change.sequence)) for change in batch.changes)
+
+    def is_poison(self, sequence: int) -> bool:
+        return bool(self.poison) and sequence % self.poison == 0
+
     def apply(self, batch: Batch) -> list[Reject]:
+        if self.poisoned(batch):
+            raise Violation(f"{self.name}: the sink's own fault: it took what it refuses")
         if batch.start.order > self.at(batch.shard).order:
             raise Violation(
                 f"{self.name}: a hole in {batch.shard.shard}: {self.at(batch.shard)} → {batch.start}"
@@ -93,6 +103,8 @@ class Temper:
     fail_open: float = 0.0
     fail_claim: float = 0.0
     outages: tuple[tuple[float, float], ...] = ()
+    refuse_late: float = 0.0
+    """That a poisoned batch is accepted, and refused only when it is to become durable."""
     hangs: bool = False
     """In an outage nothing is answered until it is over; else everything fails at once."""
     flush_only: bool = False
@@ -225,6 +237,10 @@ class SimSink:
         if ends is not None:
             self._receipts.fail(entry, _error())
             return
+        late = self._rng.random() < self._temper.refuse_late if self.destination.poison else False
+        if self.destination.poisoned(entry.encoded.batch) and not late:
+            self._receipts.fail(entry, _refusal())
+            return
         self._receipts.accept(entry)
         if not entry.receipt.durable.done():
             self._accepted.add(id(entry))
@@ -245,9 +261,15 @@ class SimSink:
         entries = [entry for entry in self._receipts.undurable() if id(entry) in self._accepted]
         fails = self.outage_ends() is not None or self._rng.random() < self._temper.fail_commit
         applied = not fails or self._rng.random() < self._temper.lose_answer
-        results = (
-            [(entry, self.destination.apply(entry.encoded.batch)) for entry in entries] if applied else []
-        )
+        refused: dict[ShardKey, Undurable] = {}
+        results = []
+        for entry in entries if applied else ():
+            if entry.shard in refused:
+                continue
+            if self.destination.poisoned(entry.encoded.batch):
+                refused[entry.shard] = entry
+            else:
+                results.append((entry, self.destination.apply(entry.encoded.batch)))
         self._accepted.clear()
         if fails:
             for entry in entries:
@@ -255,6 +277,8 @@ class SimSink:
             return False
         for entry, rejects in results:
             self._receipts.durable(entry, Durability(rejects))
+        for entry in refused.values():
+            self._receipts.fail(entry, _refusal())
         return True
 
     def _flush(self) -> None:
@@ -277,7 +301,8 @@ class SimSink:
         part = self._rng.random()
         behind: set[ShardKey] = set()
         for entry in self._receipts.undurable():
-            if entry.shard in behind or self._rng.random() > part:
+            poisoned = self.destination.poisoned(entry.encoded.batch)
+            if poisoned or entry.shard in behind or self._rng.random() > part:
                 behind.add(entry.shard)
             else:
                 self.destination.apply(entry.encoded.batch)
@@ -285,6 +310,10 @@ class SimSink:
 
 def ended(destination: Destination, shard: ShardKey) -> bool:
     return destination.at(shard).place is Place.END
+
+
+def _refusal() -> SinkError:
+    return SinkError(ErrorKind.REJECTED, "the destination refuses the batch")
 
 
 def _error() -> SinkError:

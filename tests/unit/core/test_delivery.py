@@ -241,8 +241,8 @@ def test_a_batch_that_can_never_be_taken_halts_its_shard_alone_and_once() -> Non
     (read,) = (read for read in script.new(m.Read) if read.reader.shard == key(1))
     script.page(read, change(2))
     two = script.one(m.Write)
-    script.fail(one, ErrorKind.REJECTED)
-    script.fail(two, ErrorKind.REJECTED)
+    script.fail(one, ErrorKind.INVALID_REQUEST)
+    script.fail(two, ErrorKind.INVALID_REQUEST)
     assert script.lane(1).state is LaneState.HALTED
     assert script.notices().count("shard-halted") == 1
     script.page(second, change(9))
@@ -257,7 +257,7 @@ def test_a_halted_shard_outlives_the_next_failure_of_its_sink() -> None:
     script.page(first, change(1))
     script.page(second, change(2))
     one, two = script.new(m.Write)
-    script.fail(one, ErrorKind.UNENCODABLE)
+    script.fail(one, ErrorKind.INVALID_REQUEST)
     script.fail(two)
     script.wait(5.0)
     script.send(m.SinkOpened("a"))

@@ -5,7 +5,7 @@ import pytest
 from cdc.core import messages as m
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind, SinkError
-from cdc.model import Listing, Shard, after
+from cdc.model import Listing, Reject, Shard, after
 from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
 from tests.unit.core.script import START, STREAM, Script, change, key, shard
 
@@ -172,9 +172,21 @@ def test_a_shard_that_is_refused_is_1() -> None:
     script = Script(settings=UNTIL)
     script.flow(shard(1))
     script.read(1)
-    script.fail(script.one(m.Write), ErrorKind.REJECTED)
+    script.fail(script.one(m.Write), ErrorKind.INVALID_REQUEST)
     quiet(script, 10.0, shard(1))
     assert code(script) == 1
+
+
+def test_a_sink_that_too_many_dead_letters_halted_is_1_with_the_remedy() -> None:
+    script = Script(settings=replace(UNTIL, max_dead_letters_per_minute=0))
+    script.flow(shard(1))
+    script.read(1)
+    script.durable(script.one(m.Write), [Reject("1", ErrorKind.REJECTED, "too large", b"{}")])
+    quiet(script, 10.0, shard(1))
+    assert code(script) == 1
+    assert script.stopped is not None
+    assert "sink a, which is halted" in script.stopped.reason
+    assert "max_dead_letters_per_minute" in script.stopped.remedy
 
 
 def test_a_sink_that_never_opens_is_1_after_a_minute_and_named() -> None:

@@ -16,7 +16,15 @@ UNEXPECTED = {
     },
     "sink": {ErrorKind.ITERATOR_EXPIRED, ErrorKind.TRIMMED, ErrorKind.NOT_OWNER, ErrorKind.STATE_FORMAT},
     "state": set(ErrorKind)
-    - {ErrorKind.UNAVAILABLE, ErrorKind.THROTTLED, ErrorKind.ACCESS_DENIED, ErrorKind.NOT_OWNER},
+    - {
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.THROTTLED,
+        ErrorKind.ACCESS_DENIED,
+        ErrorKind.CONFIGURATION,
+        ErrorKind.STATE_FORMAT,
+        ErrorKind.NOT_FOUND,
+        ErrorKind.NOT_OWNER,
+    },
 }
 """What that side never says: the process ends."""
 

@@ -45,6 +45,9 @@ class OneAtATime:
     def write(self, letters: Sequence[DeadLetter]) -> None:
         raise AssertionError("a status writes nothing")
 
+    def mark_replayed(self, letters: Sequence[DeadLetter], at: float) -> None:
+        raise AssertionError("a status writes nothing")
+
     def read(self) -> Iterator[DeadLetter]:
         return iter(())
 
