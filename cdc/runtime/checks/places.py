@@ -47,8 +47,6 @@ def state(config: Config, clock: Clock) -> Sequence[Seen]:
             return _state_at_aws(config, clock, at_aws)
         case SqliteStateConfig(path=path):
             return [*_folder(path.parent), *_state(config, clock, state_of(config, read_only=True))]
-        case _:
-            return _state(config, clock, state_of(config, read_only=True))
 
 
 def _state_at_aws(config: Config, clock: Clock, at_aws: DynamoDBStateConfig) -> Sequence[Seen]:
