@@ -81,7 +81,7 @@ lock: ## compile requirements/*.txt anew (needs uv; LOCK_ARGS="--upgrade")
 	$(UV) $(LOCK) --group build --constraints requirements/run.txt --output-file requirements/build.txt
 
 # What the container has: every sink and registry, no emulator.
-IMAGE_EXTRAS := --extra kafka
+IMAGE_EXTRAS := --extra kafka --extra registry
 
 # One file for Python 3.11 and newer on every system, without the address of any index.
 LOCK = pip compile --quiet $(LOCK_ARGS) --universal --python-version 3.11 --generate-hashes \

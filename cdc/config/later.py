@@ -10,7 +10,7 @@ from cdc.config.problems import Loc
 
 LATER: Mapping[str, tuple[str, ...]] = {
     "schema.mode": ("typed", "declared"),
-    "schema.registry.type": ("confluent", "glue"),
+    "schema.registry.type": ("glue",),
     "schema.on_mismatch": (),
     "source.type": ("kinesis", "kcl"),
     "source.start": ("snapshot",),

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cdc.config import Config, DynamoDBStateConfig, SqliteStateConfig
+from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
 from cdc.connector import Estimate, Note, Seen, Statement, arn_start
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
 from cdc.ports import Clock, Owner, StateStore
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of, uncounted
+from cdc.runtime.assembly import dead_letters_of, judgement_of, known_subjects, state_of, uncounted
+from cdc.runtime.registry import confluent_of, registry_of, remembered_registry, unlearnt
 from connectors.state_dynamodb.permissions import READS, permissions
 
 
@@ -29,7 +30,10 @@ def _table_arn(at_aws: DynamoDBStateConfig) -> str:
 
 
 def registry(config: Config) -> Sequence[str]:
-    return _folder(config.schema_.registry.path)
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig):
+        return _folder(settings.path)
+    return confluent_of(settings, uncounted).probe(known_subjects(config))
 
 
 @runtime_checkable
@@ -87,7 +91,8 @@ def _state(config: Config, clock: Clock, store: StateStore) -> Iterator[Seen]:
     finally:
         store.close()
     config.check_remembered(saved.settings or {})
-    remembered_registry(config, saved.settings or {}, create=False)
+    registry = registry_of(config, unlearnt, uncounted)
+    remembered_registry(config, registry, saved.settings or {}, create=False)
     if owner is not None:
         yield f"last owner: process {owner.pid} on {owner.host}"
     judgement = judgement_of(config, saved, clock)
