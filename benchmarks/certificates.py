@@ -1,7 +1,7 @@
 """A certificate authority and a certificate for loopback, made for one run: TLS is part of what a call costs."""
 
-import datetime
 import ipaddress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,8 +54,8 @@ def make(folder: Path) -> Files:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    hour, day = datetime.timedelta(hours=1), datetime.timedelta(days=1)
+    now = datetime.now(UTC)
+    hour, day = timedelta(hours=1), timedelta(days=1)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -74,7 +74,11 @@ def differences(wanted: Iterable[Delivered], delivered: Iterable[Delivered]) -> 
             why = "is there twice" if change.sequence in seen else "is none of the source's"
             wrong.append(f"{change.sequence} {why}")
         elif expected != change:
-            names = [name for name, one, other in zip(change._fields, change, expected, strict=True) if one != other]
+            names = [
+                name
+                for name, one, other in zip(change._fields, change, expected, strict=True)
+                if one != other
+            ]
             wrong.append(f"{change.sequence} differs in {', '.join(names)}")
         seen.add(change.sequence)
     return wrong + [f"{sequence} is missing" for sequence in left]
@@ -108,7 +112,11 @@ def item_differences(
     for item in tables.get(f"replica-of-{spec.name}", []):
         bare = {name: value for name, value in item.items() if name != "_cdc_version"}
         found[json.dumps({name: item[name] for name in ("pk", "sk")}, separators=(",", ":"))] = bare
-    wrong = [f"the item {key} {'differs' if key in found else 'is missing'}" for key in items if found.get(key) != items[key]]
+    wrong = [
+        f"the item {key} {'differs' if key in found else 'is missing'}"
+        for key in items
+        if found.get(key) != items[key]
+    ]
     wrong += [f"the item {key} should not be there" for key in found.keys() - items.keys()]
     tombstones = sum(len(kept) for name, kept in tables.items() if name.endswith("_tombstones"))
     if tombstones != len(gone):
@@ -118,7 +126,7 @@ def item_differences(
 
 def source_of(spec: Spec) -> Iterator[Record]:
     for shard in range(spec.shards):
-        yield from records(spec.shape, shard, spec.count // spec.shards, base=0.0)
+        yield from records(spec.shape, shard, spec.records // spec.shards, base=0.0)
 
 
 def _key(record: Record) -> tuple[str, str]:

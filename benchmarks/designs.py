@@ -15,10 +15,18 @@ from typing import Any, ClassVar, Literal
 
 import yaml
 
+from benchmarks.certificates import Files
 from benchmarks.feed import REGION, Spec
 from benchmarks.kafka_target import KafkaTarget
-from benchmarks.processes import POLL_SECONDS, START_SECONDS, BenchmarkError, Measured, Server, Use, environment
-from benchmarks.certificates import Files
+from benchmarks.processes import (
+    POLL_SECONDS,
+    START_SECONDS,
+    BenchmarkError,
+    Measured,
+    Server,
+    Use,
+    environment,
+)
 
 Sink = Literal["null", "kafka", "lake", "replica"]
 SCHEMAS = "cdc-schemas"
@@ -86,8 +94,8 @@ class Naive(Design):
             if process.out().startswith("DONE "):
                 break
         count = int(process.out().split()[1])
-        if count != place.spec.count:
-            raise BenchmarkError(f"{self.name}: {count} of {place.spec.count} records")
+        if count != place.spec.records:
+            raise BenchmarkError(f"{self.name}: {count} of {place.spec.records} records")
 
     def end(self, process: Measured) -> None:
         process.end(None)
@@ -136,19 +144,20 @@ class Cdc(Design):
     def wait_done(self, process: Measured, place: Place) -> None:
         """By its own counter of durable changes, which is asked once everything was served: to ask costs it time."""
         for _ in _waiting(process):
-            if place.source.counts()["records"] >= place.spec.count:
+            if place.source.counts()["records"] >= place.spec.records:
                 break
         address = admin_address(process)
+        durable: dict[str, int] = {}
         for _ in _waiting(process):
             durable = self.durable(address)
-            if all(durable.get(sink, 0) >= place.spec.count for sink in self.sinks):
+            if all(durable.get(sink, 0) >= place.spec.records for sink in self.sinks):
                 break
-        if any(count != place.spec.count for count in durable.values()):
-            raise BenchmarkError(f"{self.name}: {durable} of {place.spec.count} changes")
+        if any(count != place.spec.records for count in durable.values()):
+            raise BenchmarkError(f"{self.name}: {durable} of {place.spec.records} changes")
 
     def durable(self, address: str) -> dict[str, int]:
         """Changes that are durable, by sink."""
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
             text = answer.read().decode()
         found: dict[str, int] = {}
         for labels, value in re.findall(r"^cdc_changes_total\{(.*)\} (\S+)$", text, re.MULTILINE):
@@ -228,7 +237,9 @@ def run(design: Design, place: Place) -> Run:
         design.wait_done(process, place)
         after = process.use()
         design.end(process)
-    return Run(place.spec.count, after.cpu - before.cpu, after.at - before.at, before.cpu, process.peak_bytes)
+    return Run(
+        place.spec.records, after.cpu - before.cpu, after.at - before.at, before.cpu, process.peak_bytes
+    )
 
 
 DESIGNS: tuple[Design, ...] = (

@@ -5,7 +5,7 @@ import json
 import time
 from bisect import bisect_right
 from itertools import accumulate
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from benchmarks.records import (
@@ -45,7 +45,7 @@ class Spec(NamedTuple):
 
     shape: Shape
     shards: int
-    count: int
+    records: int
     """Records in all, `shards` times a whole number; in a live table those that appear in a second, 0 for none."""
     live: bool = False
     """Its shards are open, and fill up from `Feed.go` on; those of other tables are closed and full."""
@@ -56,14 +56,14 @@ class Spec(NamedTuple):
         shape, shards, count = name.removeprefix("live-").split("-")
         if shape not in SHAPES:
             raise ValueError(f"{name}: no such shape; {', '.join(SHAPES)} are")
-        spec = cls(cast("Shape", shape), int(shards), int(count), live)
-        if spec.count % spec.shards:
-            raise ValueError(f"{name}: {spec.count} records do not divide into {spec.shards} shards")
+        spec = cls(shape, int(shards), int(count), live)
+        if spec.records % spec.shards:
+            raise ValueError(f"{name}: {spec.records} records do not divide into {spec.shards} shards")
         return spec
 
     @property
     def name(self) -> str:
-        return f"{'live-' if self.live else ''}{self.shape}-{self.shards}-{self.count}"
+        return f"{'live-' if self.live else ''}{self.shape}-{self.shards}-{self.records}"
 
     @property
     def arn(self) -> str:
@@ -117,15 +117,12 @@ class Feed:
 
     def __init__(self, spec: Spec, *, base: float) -> None:
         self.spec = spec
-        self._each = spec.count // spec.shards
+        self._each = spec.records // spec.shards
         self._went: float | None = None
         self._shards: list[_Rendered] = []
         self._live: list[list[Record]] = []
         if not spec.live:
-            self._shards = [
-                _Rendered(spec.shape, shard, self._each, base)
-                for shard in range(spec.shards)
-            ]
+            self._shards = [_Rendered(spec.shape, shard, self._each, base) for shard in range(spec.shards)]
         self._bodies: dict[tuple[int, int], Body] = {}
 
     def go(self, seconds: float) -> None:

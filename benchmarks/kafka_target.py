@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from benchmarks.processes import BenchmarkError
 
@@ -24,17 +25,18 @@ class KafkaTarget:
     def __init__(self, bootstrap: str, kind: Kind) -> None:
         self.bootstrap = bootstrap
         self.kind: Kind = kind
+        # Its answers are lost with it.
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def create(self, topic: str) -> None:
         """With `PARTITIONS`; the built-in cluster makes topics by itself, with as many."""
         if self.kind == "broker":
-            admin = AdminClient({"bootstrap.servers": self.bootstrap})
-            admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(_SECONDS)
+            self._admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(_SECONDS)
 
     def delete(self, topic: str) -> None:
         """Frees the disk, where there is one."""
         if self.kind == "broker":
-            AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics([topic])[topic].result(_SECONDS)
+            self._admin.delete_topics([topic])[topic].result(_SECONDS)
 
     def messages(self, topic: str) -> list[Message]:
         """All that is there.
@@ -103,7 +105,10 @@ def kafka(folder: Path, *, built_in: bool) -> Iterator[KafkaTarget]:
                 broker.kill()
             return
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.kafka_target"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.kafka_target"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None

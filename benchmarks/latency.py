@@ -82,7 +82,7 @@ def _delays(place: Place, process: Measured, count: int) -> list[float]:
                 number = int.from_bytes(value[1:_FRAME_BYTES])
                 if number not in schemas:
                     path = place.folder / SCHEMAS / f"{number}.avsc"
-                    schemas[number] = fastavro.schema.load_schema(path)
+                    schemas[number] = fastavro.schema.load_schema(str(path))
                 read: Any = fastavro.schemaless_reader(BytesIO(value[_FRAME_BYTES:]), schemas[number], None)
                 delays.append(now * 1000 - read["source"]["ts_ms"])
     return delays

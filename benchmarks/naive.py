@@ -31,7 +31,9 @@ def _record(name: str, **fields: Any) -> dict[str, Any]:
     return {
         "type": "record",
         "name": name,
-        "fields": [{"name": field, "type": ["null", kind], "default": None} for field, kind in fields.items()],
+        "fields": [
+            {"name": field, "type": ["null", kind], "default": None} for field, kind in fields.items()
+        ],
     }
 
 
@@ -58,7 +60,15 @@ def image_schema() -> dict[str, Any]:
         tags=_array("string"),
         address=_record("Address", street="string", city="string", code="string", position=position),
         lines=_array(
-            _record("Line", sku="string", title="string", quantity="long", price="double", gift="boolean", size=size)
+            _record(
+                "Line",
+                sku="string",
+                title="string",
+                quantity="long",
+                price="double",
+                gift="boolean",
+                size=size,
+            )
         ),
         history=_array(_record("Event", at="long", state="string", by="string")),
         proof="bytes",
@@ -106,7 +116,7 @@ def plain(value: Any) -> Any:
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
         case Binary():
-            return bytes(value)
+            return value.value  # type: ignore[attr-defined]  # which the stubs do not know
         case set():
             return sorted(plain(one) for one in value)
         case list():
@@ -199,7 +209,9 @@ def main() -> None:
     parser.add_argument("--topic", default="naive")
     arguments = parser.parse_args()
     endpoint = {"endpoint_url": arguments.endpoint, "region_name": "eu-west-1"}
-    stream = boto3.client("dynamodb", **endpoint).describe_table(TableName=arguments.table)["Table"]["LatestStreamArn"]
+    stream = boto3.client("dynamodb", **endpoint).describe_table(TableName=arguments.table)["Table"][
+        "LatestStreamArn"
+    ]
     client = boto3.client("dynamodbstreams", **endpoint)
     emit, flush = _null() if arguments.bootstrap is None else _kafka(arguments.bootstrap, arguments.topic)
     if arguments.values == "typed":
@@ -224,7 +236,9 @@ def _null() -> tuple[Emit, Callable[[], None]]:
 
 
 def _kafka(bootstrap: str, topic: str) -> tuple[Emit, Callable[[], None]]:
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.type": "lz4"})
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "compression.type": "lz4"}
+    )
     failed: list[str] = []
 
     def emit(key: bytes, value: bytes) -> None:

@@ -115,7 +115,9 @@ class Measured:
     def check(self) -> None:
         """Raises `BenchmarkError` if it does not run any more."""
         if self._process.poll() is not None:
-            raise BenchmarkError(f"{self._process.args!r} ended with {self._process.returncode}: {self.err()[-4000:]}")
+            raise BenchmarkError(
+                f"{self._process.args!r} ended with {self._process.returncode}: {self.err()[-4000:]}"
+            )
 
     def end(self, number: signal.Signals | None) -> None:
         """Ends it by this signal, or by the end of its input; waits for it, and asks the system for its peak."""

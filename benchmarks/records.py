@@ -167,7 +167,9 @@ def _address(rng: random.Random, words: list[str]) -> Image:
         "street": {"S": f"{_text(rng, words, 14)} {rng.randrange(1, 200)}"},
         "city": {"S": rng.choice(words)},
         "code": {"S": f"{rng.randrange(10_000, 99_999)}"},
-        "position": {"M": {"lat": {"N": f"{rng.randrange(1, 9 * 10**6) / 10**5}"}, "lon": {"N": _price(rng)}}},
+        "position": {
+            "M": {"lat": {"N": f"{rng.randrange(1, 9 * 10**6) / 10**5}"}, "lon": {"N": _price(rng)}}
+        },
     }
 
 

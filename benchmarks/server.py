@@ -97,21 +97,32 @@ class Server:
         arguments = json.loads(request)
         if operation == "GetRecords":
             return 200, self._page(arguments["ShardIterator"])
-        if operation == "GetShardIterator":
-            feed = self._feeds[arguments["StreamArn"].split("/")[1]]
-            return 200, Body((described({"ShardIterator": feed.iterator(arguments)}),))
-        if operation == "DescribeStream":
-            feed = self._feeds[arguments["StreamArn"].split("/")[1]]
-            return 200, Body((described({"StreamDescription": feed.description(arguments)}),))
-        name = arguments["TableName"]
-        if operation == "DescribeTable":
-            found = self._feeds[name].table() if name in self._feeds else self._replica.table(name)
-            return 200, Body((described({"Table": found}),))
-        if operation == "DescribeTimeToLive":
-            ttl = {"AttributeName": "expires_at", "TimeToLiveStatus": "ENABLED"}
-            return 200, Body((described({"TimeToLiveDescription": ttl}),))
-        error = {"__type": "com.amazon.coral.service#UnknownOperationException"}
-        return 400, Body((described(error),))
+        told = self._told(operation, arguments)
+        if told is None:
+            told = {"__type": "com.amazon.coral.service#UnknownOperationException"}
+            return 400, Body((described(told),))
+        return 200, Body((described(told),))
+
+    def _told(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        """What describes something; None: nobody knows this operation."""
+        match operation:
+            case "GetShardIterator":
+                return {"ShardIterator": self._feed(arguments["StreamArn"]).iterator(arguments)}
+            case "DescribeStream":
+                return {"StreamDescription": self._feed(arguments["StreamArn"]).description(arguments)}
+            case "DescribeTable":
+                name = arguments["TableName"]
+                return {
+                    "Table": self._feeds[name].table() if name in self._feeds else self._replica.table(name)
+                }
+            case "DescribeTimeToLive":
+                ttl = {"AttributeName": "expires_at", "TimeToLiveStatus": "ENABLED"}
+                return {"TimeToLiveDescription": ttl}
+            case _:
+                return None
+
+    def _feed(self, stream: str) -> Feed:
+        return self._feeds[stream.split("/")[1]]
 
     def _page(self, iterator: str) -> Body:
         name, shard, index = place_of(iterator)
@@ -167,7 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server")
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--keep-items", action="store_true", help="answer `items` with what was written")
-    parser.add_argument("--base", type=float, default=None, help="creation time of the first records, epoch seconds")
+    parser.add_argument(
+        "--base", type=float, default=None, help="creation time of the first records, epoch seconds"
+    )
     parser.add_argument("tables", nargs="*", help="names of tables, which say what is in them")
     arguments = parser.parse_args()
     base = arguments.base if arguments.base is not None else float(int(time.time()) - 600)

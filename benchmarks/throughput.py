@@ -92,7 +92,9 @@ def probe() -> float:
     return time.perf_counter() - began
 
 
-def check_output(of: Bench, designs: Sequence[Design], cases: Sequence[Case], records: int, tell: Tell) -> None:
+def check_output(
+    of: Bench, designs: Sequence[Design], cases: Sequence[Case], records: int, tell: Tell
+) -> None:
     """A small run of each design, of which all that comes out is compared.
 
     Raises:
@@ -102,7 +104,7 @@ def check_output(of: Bench, designs: Sequence[Design], cases: Sequence[Case], re
         spec = Case(shape, 2, records).spec(1)
         with serving(of.files, [spec.name]) as source, serving(of.files, [], "--keep-items") as replica:
             for design in designs:
-                tell(f"checking the output of {design.name} ({spec.count} {shape} records)")
+                tell(f"checking the output of {design.name} ({spec.records} {shape} records)")
                 with of.place(source, spec, replica=replica) as place:
                     run(design, place)
                     check.check(design, place, check.source_of(spec))
