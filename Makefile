@@ -70,7 +70,7 @@ image-trial: $(VENV)/.dev ## the steps of deploy/Dockerfile in a clean Debian, a
 bench: $(VENV)/.dev ## what a change costs, here and in the loop that everyone writes: docs/performance.md (BENCH_ARGS="--rounds 3")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-bench-full: $(VENV)/.dev ## the same with every shape of records on 1, 100 and 1,000 shards: hours
+bench-full: $(VENV)/.dev ## the same with every shape of records on 1, 100 and 1,000 shards: an hour or two
 	$(BIN)/python -m benchmarks --full $(BENCH_ARGS)
 
 bench-idle: $(VENV)/.dev ## what 1,000 shards cost in which nothing happens

@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--records", type=int, default=RECORDS, help="a run's, for the quick designs; the others get a tenth"
     )
-    parser.add_argument("--full", action="store_true", help="every shape, on 1, 100 and 1,000 shards: hours")
+    parser.add_argument(
+        "--full", action="store_true", help="every shape, on 1, 100 and 1,000 shards: an hour or two"
+    )
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="this part; may be given more than once"
     )
