@@ -132,10 +132,9 @@ def _latency(latency: Latency) -> str:
 
 def _machine(figures: Figures) -> str:
     parts = ", ".join(f"{name} {value}" for name, value in figures.machine.items())
+    rounds = f"{figures.rounds} rounds, " if figures.throughput is not None else ""
     cluster = "an Apache Kafka broker" if figures.kafka == "broker" else "the cluster built into librdkafka"
-    return (
-        f"{figures.rounds} rounds, {figures.at} UTC. Kafka: {cluster}, on the same machine. Machine: {parts}."
-    )
+    return f"{rounds}{figures.at} UTC. Kafka: {cluster}, on the same machine. Machine: {parts}."
 
 
 def _range(values: Sequence[float], text: Callable[[float], str]) -> str:
