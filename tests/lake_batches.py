@@ -15,6 +15,7 @@ from cdc.testing.batches import CREATED_MS
 from cdc.testing.clock import ManualClock
 from connectors.lake import LakeConfig
 from connectors.lake.disk import Disk
+from connectors.lake.folder import LakeFolder
 from connectors.lake.sink import LakeSink
 
 
@@ -61,4 +62,4 @@ def lake_sink(
         executor=lambda _: executor if executor is not None else _NoThread(),
         count_call=lambda _operation, _outcome: None,
     )
-    return LakeSink(config, context, disk=disk)
+    return LakeSink(config, context, LakeFolder.of(config, context, disk))
