@@ -12,6 +12,7 @@ from cdc.ports import Clock
 from cdc.testing.clock import ManualClock
 from connectors.lake import LakeConfig
 from connectors.lake.sink import LakeSink
+from connectors.lake.s3.bucket import Bucket
 from connectors.lake.s3.storage import LakeBucket, open_bucket
 from connectors.lake.storage import Names, Terms
 from tests.lake_batches import NoThread
@@ -60,10 +61,21 @@ def s3_context(
 
 
 def s3_sink(
-    config: LakeConfig, context: SinkContext | None = None, terms: Terms = SMALL
+    config: LakeConfig,
+    context: SinkContext | None = None,
+    terms: Terms = SMALL,
+    *,
+    connect: Callable[[], Any] | None = None,
 ) -> LakeSink:
-    """With terms that suit a test; without threads unless they say so."""
+    """With terms that suit a test; without threads unless they say so.
+
+    Args:
+        connect: gives the client; None: as for users.
+    """
     context = context if context is not None else s3_context()
     names = Names(context.pipeline, config.name)
-    return LakeSink(config, context, LakeBucket(open_bucket(config, context), names, terms))
+    bucket = (
+        open_bucket(config, context) if connect is None else Bucket(config, connect, context.count_call)
+    )
+    return LakeSink(config, context, LakeBucket(bucket, names, terms))
 
