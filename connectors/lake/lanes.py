@@ -77,7 +77,7 @@ class Lanes:
 
     @property
     def is_idle(self) -> bool:
-        return not self._active
+        return self._is_closed or not self._active
 
     @property
     def next_due(self) -> float:

@@ -94,7 +94,8 @@ class Bucket:
         )
         if "-" in answer.get("ChecksumCRC32", ""):  # that of the parts' checksums, and their number; else of the whole
             of_parts = crc32(b"".join(part.crc.to_bytes(4, "big") for part in parts))
-            self._compare(answer, f"{_text(of_parts)}-{len(parts)}", key)
+            # Not a passing failure: the object is there now, and the same call would only find that out.
+            self._compare(answer, f"{_text(of_parts)}-{len(parts)}", key, kind=ErrorKind.MALFORMED)
 
     def abort(self, key: str, upload: str) -> None:
         """AbortMultipartUpload; also of one that is gone."""
@@ -175,11 +176,13 @@ class Bucket:
         self._count_call(operation, failed.kind)
         raise failed
 
-    def _compare(self, answer: dict[str, Any], expected: str, key: str) -> None:
+    def _compare(
+        self, answer: dict[str, Any], expected: str, key: str, *, kind: ErrorKind = ErrorKind.UNAVAILABLE
+    ) -> None:
         got = answer.get("ChecksumCRC32")
         if self._checksum and got is not None and got != expected:
             raise SinkError(
-                ErrorKind.UNAVAILABLE,
+                kind,
                 f"s3://{self.place.bucket}/{key}: the store has another checksum than what was sent",
             )
 
