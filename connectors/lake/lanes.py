@@ -51,6 +51,7 @@ class Lanes:
 
     Args:
         changed: notified of the end of every call.
+        freed: told that a call is made, and its data out of memory, under the lock.
         failed: told of what was tried often enough, under the lock.
         ended_by_bug: told of an exception that no storage may raise, under the lock.
     """
@@ -61,6 +62,7 @@ class Lanes:
         clock: Clock,
         *,
         attempts: int,
+        freed: Callable[[], None],
         failed: Callable[[SinkError], None],
         ended_by_bug: Callable[[BaseException], None],
     ) -> None:
@@ -70,6 +72,7 @@ class Lanes:
         self._changed = changed
         self._clock = clock
         self._attempts = attempts
+        self._freed = freed
         self._failed = failed
         self._ended_by_bug = ended_by_bug
         self._active: set[Lane] = set()
@@ -154,6 +157,7 @@ class Lanes:
             lane.due = -inf
             if call.then is not None:
                 call.then()
+            self._freed()
             self._go(lane)
 
     def _is_made_again(self, lane: Lane, error: SinkError) -> bool:

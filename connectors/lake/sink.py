@@ -72,6 +72,7 @@ class LakeSink:
             self._wake,
             context.clock,
             attempts=storage.terms.attempts,
+            freed=self._accept,
             failed=self._break,
             ended_by_bug=self._hand_on,
         )
@@ -247,7 +248,6 @@ class LakeSink:
         for flush in self._flushes:
             flush.files.discard(file)
         self._end_flushes()
-        self._accept()
 
     def _finished(self, waiting: Waiting) -> None:
         """One thing less that this batch waits for."""
@@ -257,6 +257,8 @@ class LakeSink:
 
     def _accept(self) -> None:
         """Batches whose rows have their place in memory: all, or none while there is too much of it."""
+        if not self._unaccepted:
+            return
         held = self._lanes.held + sum(file.held for file in self._files.values())
         if held <= self._terms.memory_bytes and len(self._leaving) <= MAX_FILES:
             for entry in self._unaccepted:

@@ -54,7 +54,6 @@ class Store:
     Args:
         least_part_bytes: of all parts but the last.
         page: how many uploads one listing tells of.
-        answers_checksums: whether it says what it has stored.
     """
 
     def __init__(
@@ -65,6 +64,8 @@ class Store:
         self.uploads: dict[str, MultipartUpload] = {}
         self.least_part_bytes = least_part_bytes
         self.page = page
+        self.encrypts = True
+        """Whether it does what it is asked for, and says so."""
 
     def answer(self, request: Request) -> Answer:
         if request.bucket != self.bucket:
@@ -73,15 +74,15 @@ class Store:
         match request.operation:
             case "PutObject":
                 self.objects[request.key] = request.body
-                return Answer(headers=_stored(request))
+                return Answer(headers=self._stored(request))
             case "CreateMultipartUpload":
                 upload = uuid4().hex
                 self.uploads[upload] = MultipartUpload(request.key)
                 body = _xml("InitiateMultipartUploadResult", f"<UploadId>{upload}</UploadId>")
-                return Answer(body=body, headers=_encryption(request))
+                return Answer(body=body, headers=self._encryption(request))
             case "UploadPart":
                 self._upload(request).parts[int(request.query["partNumber"])] = request.body
-                return Answer(headers=_stored(request))
+                return Answer(headers=self._stored(request))
             case "CompleteMultipartUpload":
                 return self._complete(request)
             case "AbortMultipartUpload":
@@ -95,6 +96,16 @@ class Store:
             case "ListMultipartUploads":
                 return self._list(request.query)
         raise Refusal("NotImplemented", 501)
+
+    def _stored(self, request: Request) -> dict[str, str]:
+        checksum = {"x-amz-checksum-crc32": crc_text(request.body)}
+        asked = "x-amz-checksum-crc32" in request.headers
+        return {"ETag": _etag(request.body), **self._encryption(request), **(checksum if asked else {})}
+
+    def _encryption(self, request: Request) -> dict[str, str]:
+        names = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id")
+        asked = {name: request.headers[name] for name in names if name in request.headers}
+        return asked if self.encrypts else {}
 
     def _upload(self, request: Request) -> MultipartUpload:
         upload = self.uploads.get(request.query["uploadId"])
@@ -137,17 +148,6 @@ def _check_body(request: Request) -> None:
         raise Refusal("XAmzContentSHA256Mismatch")
     if request.headers.get("x-amz-checksum-crc32") not in (None, crc_text(request.body)):
         raise Refusal("XAmzContentChecksumMismatch")
-
-
-def _stored(request: Request) -> dict[str, str]:
-    checksum = {"x-amz-checksum-crc32": crc_text(request.body)}
-    asked = "x-amz-checksum-crc32" in request.headers
-    return {"ETag": _etag(request.body), **_encryption(request), **(checksum if asked else {})}
-
-
-def _encryption(request: Request) -> dict[str, str]:
-    names = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id")
-    return {name: request.headers[name] for name in names if name in request.headers}
 
 
 def _etag(data: bytes) -> str:

@@ -20,7 +20,6 @@ def create_client(config: LakeConfig, *, connections: int) -> Any:
     Raises:
         SinkError: `CONFIGURATION`, `ACCESS_DENIED`.
     """
-    path_style = config.endpoint_url is not None if config.path_style is None else config.path_style
     settings = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
@@ -28,7 +27,7 @@ def create_client(config: LakeConfig, *, connections: int) -> Any:
         retries={"mode": "standard", "total_max_attempts": 1},  # the lanes do, without keeping a thread
         tcp_keepalive=True,
         user_agent_extra="dynamodb-cdc",
-        s3={"addressing_style": "path" if path_style else "auto"},
+        s3={"addressing_style": _addressing_style(config)},
         # botocore's own checksums go as trailers of a chunked body, and with a header that announces them: older stores
         # refuse both. Those of this sink are plain headers (`connectors.lake.s3.bucket`).
         request_checksum_calculation="when_required",
@@ -55,6 +54,12 @@ def create_client(config: LakeConfig, *, connections: int) -> Any:
         raise mapped from None
     client.meta.events.register("before-call.s3", _stay_in_the_region)
     return client
+
+
+def _addressing_style(config: LakeConfig) -> str:
+    if config.path_style is None:
+        return "auto" if config.endpoint_url is None else "path"
+    return "path" if config.path_style else "virtual"
 
 
 def _stay_in_the_region(context: dict[str, Any], **_: Any) -> None:

@@ -1,6 +1,7 @@
 """Sinks with threads on a store, and batches for them."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,14 +22,15 @@ THREADS = replace(SMALL, threads=2, memory_bytes=1e6)
 
 @contextmanager
 def opened(
-    server: S3Server,
+    server: S3Server | str,
     *feeds: ShardFeed,
     terms: Terms = THREADS,
     clock: Clock | None = None,
     deadline: float = 10,
     **keys: Any,
 ) -> Iterator[LakeSink]:
-    """Closed at the end, within the deadline."""
+    """Closed at the end, within the deadline. A server by its URL is one of another process."""
+    url = server if isinstance(server, str) else server.url
     pools: list[ThreadPoolExecutor] = []
 
     def executor(threads: int) -> Executor:
@@ -36,7 +38,7 @@ def opened(
         return pools[-1]
 
     context = s3_context(clock=clock if clock is not None else SystemClock(), executor=executor)
-    sink = s3_sink(s3_config(server.url, codec="null", **keys), context, terms)
+    sink = s3_sink(s3_config(url, codec="null", **keys), context, terms)
     try:
         sink.open()
         sink.claim([feed.key for feed in feeds])
@@ -56,3 +58,11 @@ def large(feed: ShardFeed, *, hour: float = 0) -> Batch:
 def small(feed: ShardFeed, *, hour: float = 0) -> Batch:
     feed.put("small")
     return at_hours(feed.batch(), [hour])
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """For a thread that tells nobody."""
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.005)

@@ -1,6 +1,5 @@
 import threading
 import time
-from collections.abc import Callable
 from zlib import crc32
 
 import pytest
@@ -13,7 +12,7 @@ from cdc.testing.encoding import encode
 from tests.lake_files import content_of_files
 from tests.s3.server import Damage, Fault, Hold, LoseAnswer, LoseRequest, Refuse, S3Server, times
 from tests.s3.store import Request, crc_text
-from tests.unit.lake_s3.sinks import large, opened, small
+from tests.unit.lake_s3.sinks import large, opened, small, wait_for
 
 
 def holds(s3: S3Server, *batches: Batch) -> bool:
@@ -230,14 +229,6 @@ def test_a_shard_that_is_released_is_durable(s3: S3Server) -> None:
         receipt = sink.write(encode(large(shard)))
         sink.release([shard.key])
         receipt.durable.result(0)
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    """For a thread that tells nobody."""
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_the_checksum_is_the_one_of_the_standard() -> None:
