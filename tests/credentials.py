@@ -17,12 +17,13 @@ METADATA = "/latest/meta-data/iam/security-credentials/"
 class CredentialsServer:
     """`keys[way]` are the access keys that it gives, one after the other, the last one for ever; `asked` is who asked.
 
-    Each is valid for `valid`.
+    Each is valid for `valid`, from its clock, which is `ahead` of this machine's.
     """
 
     def __init__(self) -> None:
         self.keys = {way: [way.upper()] for way in ("role", "web", "instance", "container")}
         self.valid = timedelta(hours=6)
+        self.ahead = timedelta()
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -46,7 +47,7 @@ class CredentialsServer:
         return {
             "AccessKeyId": keys[0] if len(keys) == 1 else keys.pop(0),
             "SecretAccessKey": "made-up",
-            "Expiration": f"{datetime.now(UTC) + self.valid:%Y-%m-%dT%H:%M:%SZ}",
+            "Expiration": f"{datetime.now(UTC) + self.ahead + self.valid:%Y-%m-%dT%H:%M:%SZ}",
         }
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import botocore.credentials
 import pytest
 
 from cdc.errors import ErrorKind, SinkError
@@ -138,7 +137,8 @@ def test_they_are_renewed(
     with opened(s3, shard, **keys) as sink:
         assert s3.calls[-1].access_key == "FIRST"
         if reason == "before-expiry":
-            later = datetime.now(UTC) + giver.valid - timedelta(minutes=5)
+            giver.ahead = giver.valid - timedelta(minutes=5)
+            later = datetime.now(UTC) + giver.ahead
             monkeypatch.setattr(botocore.credentials, "_local_now", lambda: later)
         receipt = sink.write(encode(small(shard)))
         sink.flush(deadline=10).result(10)
