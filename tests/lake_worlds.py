@@ -101,7 +101,9 @@ class Bucket:
         lambda _: LoseAnswer(),
         lambda _: LoseRequest(),
         lambda _: Refuse("AccessDenied", 403),
-        lambda request: Refuse("InternalError", 200 if request.operation == "CompleteMultipartUpload" else 500),
+        lambda request: Refuse(
+            "InternalError", 200 if request.operation == "CompleteMultipartUpload" else 500
+        ),
     )
 
     def __init__(self, server: S3Server, client: Any, megabytes: float) -> None:

@@ -281,7 +281,9 @@ class LakeSink:
             if not flush.files:
                 flush.done.set_result(None)
             elif flush.until <= now:
-                message = f"{len(flush.files)} files of the lake {self._storage.place} are not durable in time"
+                message = (
+                    f"{len(flush.files)} files of the lake {self._storage.place} are not durable in time"
+                )
                 flush.done.set_exception(SinkError(ErrorKind.UNAVAILABLE, message))
         self._flushes = [flush for flush in self._flushes if not flush.done.done()]
 

@@ -214,9 +214,7 @@ def store() -> Iterator[tuple[S3Server, Any]]:
 
 @settings(max_examples=100, deadline=None)
 @given(steps=steps, megabytes=megabytes)
-def test_nothing_is_lost_on_s3(
-    store: tuple[S3Server, Any], steps: list[Step], megabytes: float
-) -> None:
+def test_nothing_is_lost_on_s3(store: tuple[S3Server, Any], steps: list[Step], megabytes: float) -> None:
     world = Bucket(*store, megabytes)
     nothing_is_lost(world, steps)
     assert not world.leftovers_after_the_next_claim()

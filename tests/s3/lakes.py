@@ -11,9 +11,9 @@ from cdc.connector import SinkContext
 from cdc.ports import Clock
 from cdc.testing.clock import ManualClock
 from connectors.lake import LakeConfig
-from connectors.lake.sink import LakeSink
 from connectors.lake.s3.bucket import Bucket
 from connectors.lake.s3.storage import LakeBucket, open_bucket
+from connectors.lake.sink import LakeSink
 from connectors.lake.storage import Names, Terms
 from tests.lake_batches import NoThread
 
@@ -74,8 +74,5 @@ def s3_sink(
     """
     context = context if context is not None else s3_context()
     names = Names(context.pipeline, config.name)
-    bucket = (
-        open_bucket(config, context) if connect is None else Bucket(config, connect, context.count_call)
-    )
+    bucket = open_bucket(config, context) if connect is None else Bucket(config, connect, context.count_call)
     return LakeSink(config, context, LakeBucket(bucket, names, terms))
-

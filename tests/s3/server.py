@@ -125,7 +125,9 @@ class S3Server:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
             wbufsize = -1
-            timeout = 1.0  # an idle connection's thread ends: a client's close may have to wait for its collector
+            timeout = (
+                1.0  # an idle connection's thread ends: a client's close may have to wait for its collector
+            )
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -156,23 +158,20 @@ class S3Server:
         return Handler
 
 
+OPERATIONS = {
+    ("GET", "uploads"): "ListMultipartUploads",
+    ("POST", "uploads"): "CreateMultipartUpload",
+    ("PUT", "partNumber"): "UploadPart",
+    ("POST", "uploadId"): "CompleteMultipartUpload",
+    ("DELETE", "uploadId"): "AbortMultipartUpload",
+    ("PUT", ""): "PutObject",
+    ("HEAD", ""): "HeadObject",
+}
+
+
 def operation_of(method: str, query: dict[str, str]) -> str:
-    match method:
-        case "GET" if "uploads" in query:
-            return "ListMultipartUploads"
-        case "POST" if "uploads" in query:
-            return "CreateMultipartUpload"
-        case "POST" if "uploadId" in query:
-            return "CompleteMultipartUpload"
-        case "PUT" if "partNumber" in query:
-            return "UploadPart"
-        case "DELETE" if "uploadId" in query:
-            return "AbortMultipartUpload"
-        case "PUT":
-            return "PutObject"
-        case "HEAD":
-            return "HeadObject"
-    return method
+    found = [OPERATIONS[method, name] for name in (*query, "") if (method, name) in OPERATIONS]
+    return found[0] if found else method
 
 
 @contextmanager

@@ -92,7 +92,9 @@ class Bucket:
         answer = self._call(
             "CompleteMultipartUpload", key, UploadId=upload, MultipartUpload={"Parts": listed}
         )
-        if "-" in answer.get("ChecksumCRC32", ""):  # that of the parts' checksums, and their number; else of the whole
+        if "-" in answer.get(
+            "ChecksumCRC32", ""
+        ):  # that of the parts' checksums, and their number; else of the whole
             of_parts = crc32(b"".join(part.crc.to_bytes(4, "big") for part in parts))
             # Not a passing failure: the object is there now, and the same call would only find that out.
             self._compare(answer, f"{_text(of_parts)}-{len(parts)}", key, kind=ErrorKind.MALFORMED)
@@ -156,9 +158,7 @@ class Bucket:
                     instead_of.close()  # connections in use end with their call
             return self._client
 
-    def _call_once(
-        self, client: Any, operation: str, key: str, arguments: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _call_once(self, client: Any, operation: str, key: str, arguments: dict[str, Any]) -> dict[str, Any]:
         at = {"Key": key} if key else {}
         failed: SinkError
         try:

@@ -63,5 +63,5 @@ def _addressing_style(config: LakeConfig) -> str:
 
 
 def _stay_in_the_region(context: dict[str, Any], **_: Any) -> None:
-    """botocore would ask for the bucket's region and go there, call for call; it does not where it has been already."""
+    """Botocore would ask for the bucket's region and go there, call for call; it does not where it has been already."""
     context.setdefault("s3_redirect", {})["redirected"] = True

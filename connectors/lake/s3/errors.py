@@ -33,7 +33,12 @@ CALLS = (
 )
 """What a call may raise; a `RuntimeError` only as `aws.expired_after_refresh` has it."""
 
-_WRONG_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
+_WRONG_REGION = (
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "301",
+)
 
 _REMEDIES: Mapping[str, str] = {
     "NoSuchBucket": "create the bucket, or mend `url`, `region` or `endpoint_url`",
@@ -53,7 +58,9 @@ _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 def code_of(error: Exception) -> str:
     """The service's own; empty for what is no answer."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, vendor.ClientError) else ""
+    return (
+        str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, vendor.ClientError) else ""
+    )
 
 
 def sink_error(error: Exception, operation: str, place: str) -> SinkError | None:

@@ -26,5 +26,7 @@ def probe(config: LakeConfig, context: SinkContext) -> Sequence[str]:
         "whether this sink may write there is not tried: it would leave an object",
     ]
     if left:
-        lines.append(f"{len(left)} uploads of {names.owner} are in progress: of a running process, or left by a dead one")
+        lines.append(
+            f"{len(left)} uploads of {names.owner} are in progress: of a running process, or left by a dead one"
+        )
     return lines

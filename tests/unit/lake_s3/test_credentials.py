@@ -132,14 +132,17 @@ def test_they_are_renewed(
             container(giver, monkeypatch)
     giver.keys[way] = ["FIRST", "SECOND"]
     if reason == "expired-token":
-        s3.fault = lambda call: Refuse("ExpiredToken", 400) if call.body and call.access_key == "FIRST" else None
+        s3.fault = lambda call: (
+            Refuse("ExpiredToken", 400) if call.body and call.access_key == "FIRST" else None
+        )
     shard = Table().shard()
     with opened(s3, shard, **keys) as sink:
         assert s3.calls[-1].access_key == "FIRST"
         if reason == "before-expiry":
             giver.ahead = giver.valid - timedelta(minutes=5)
             later = datetime.now(UTC) + giver.ahead
-            monkeypatch.setattr(botocore.credentials, "_local_now", lambda: later)
+            storage: Any = sink._storage
+            storage._bucket._client._request_signer._credentials._time_fetcher = lambda: later
         receipt = sink.write(encode(small(shard)))
         sink.flush(deadline=10).result(10)
         receipt.durable.result(0)

@@ -34,7 +34,9 @@ def uploaded(s3: S3Server, **keys: Any) -> dict[str, dict[str, str]]:
 
 def test_nothing_is_asked_for_that_is_not_set(s3: S3Server) -> None:
     for headers in uploaded(s3).values():
-        assert not [name for name in headers if name.startswith((SSE, "x-amz-acl", "x-amz-storage", "x-amz-exp"))]
+        assert not [
+            name for name in headers if name.startswith((SSE, "x-amz-acl", "x-amz-storage", "x-amz-exp"))
+        ]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,11 @@ def test_nothing_is_asked_for_that_is_not_set(s3: S3Server) -> None:
         ({"type": "sse-s3"}, {SSE: "AES256"}),
         ({"type": "sse-kms"}, {SSE: "aws:kms", f"{SSE}-bucket-key-enabled": "true"}),
         (
-            {"type": "sse-kms", "kms_key_id": "arn:aws:kms:eu-west-1:111111111111:key/k", "bucket_key": False},
+            {
+                "type": "sse-kms",
+                "kms_key_id": "arn:aws:kms:eu-west-1:111111111111:key/k",
+                "bucket_key": False,
+            },
             {
                 SSE: "aws:kms",
                 f"{SSE}-bucket-key-enabled": "false",
@@ -121,7 +127,11 @@ WHERE = "ListMultipartUploads of s3://lake/orders-lake/"
         (Refuse("NoSuchBucket", 404), ErrorKind.NOT_FOUND, "create the bucket"),
         (Refuse("AccessDenied", 403), ErrorKind.ACCESS_DENIED, "allow s3:ListBucketMultipartUploads"),
         (
-            Refuse("AccessDenied", 403, "User: x is not authorized to perform: kms:GenerateDataKey on resource: y"),
+            Refuse(
+                "AccessDenied",
+                403,
+                "User: x is not authorized to perform: kms:GenerateDataKey on resource: y",
+            ),
             ErrorKind.ACCESS_DENIED,
             "allow kms:GenerateDataKey",
         ),
@@ -196,8 +206,13 @@ def test_credentials_that_expired_are_renewed_and_the_call_made_again(
     with canned_server() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         hour = timedelta(hours=1)
-        sts.replies["AssumeRole"] = [role_credentials("FIRST", valid=hour), role_credentials("SECOND", valid=hour)]
-        s3.fault = lambda call: Refuse("ExpiredToken", 400) if call.access_key == "FIRST" and call.body else None
+        sts.replies["AssumeRole"] = [
+            role_credentials("FIRST", valid=hour),
+            role_credentials("SECOND", valid=hour),
+        ]
+        s3.fault = lambda call: (
+            Refuse("ExpiredToken", 400) if call.access_key == "FIRST" and call.body else None
+        )
         with opened(s3, shard, role_arn=ROLE) as sink:
             receipts = [sink.write(encode(large(shard))) for _ in range(3)]
             sink.flush(deadline=10).result(10)

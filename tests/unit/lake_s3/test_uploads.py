@@ -75,7 +75,9 @@ def test_for_a_store_without_checksums_the_signature_covers_the_data(s3: S3Serve
     assert holds(s3, batch)
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+@pytest.mark.parametrize(
+    "operation", ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"]
+)
 @pytest.mark.parametrize("fault", [LoseRequest(), LoseAnswer(), Refuse("SlowDown", 503), Refuse("InternalError", 500)],
                          ids=["lost-request", "lost-answer", "slow-down", "error-500"])  # fmt: skip
 def test_a_passing_failure_costs_no_file(s3: S3Server, operation: str, fault: Fault) -> None:
