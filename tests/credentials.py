@@ -50,7 +50,7 @@ class CredentialsServer:
             "Expiration": f"{datetime.now(UTC) + self.ahead + self.valid:%Y-%m-%dT%H:%M:%SZ}",
         }
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a branch for each address
         server = self
 
         class Handler(BaseHTTPRequestHandler):

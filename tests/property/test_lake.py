@@ -2,7 +2,7 @@
 half written is visible, and in the end everything is there, in order."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,37 @@ class Engine:
         held = self.sink._lanes.held + sum(file.held for file in self.sink._files.values())
         assert held <= self.world.memory_bytes + SHARDS * LARGEST_BATCH
 
+    def do(self, step: Step) -> None:
+        match step:
+            case Write():
+                self.cut_batch(step)
+                self.send()
+            case Flush(None):
+                flushed = self.sink.flush(deadline=1e6)
+                self.world.pass_time()
+                assert flushed.exception(0) is None or self.world.failed
+            case Flush(shards):
+                self._or_failed(
+                    lambda: self.sink.release([self.feeds[number].key for number in shards or ()])
+                )
+            case Fail(fault, at, calls):
+                self.world.fail(fault, at=at, calls=calls)
+            case Reopen(claim):
+                self._or_failed(lambda: self._reopen(claim=claim))
+            case PassTime():
+                self.world.pass_time()
+
+    def _reopen(self, *, claim: bool) -> None:
+        self.sink.open()
+        if claim:
+            self.sink.claim([feed.key for feed in self.feeds])
+
+    def _or_failed(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except SinkError:
+            assert self.world.failed
+
     def finish(self) -> None:
         self.world.mend()
         for _ in range(3):  # each time what came back, or waits to be accepted
@@ -164,30 +195,7 @@ def versions(content: Content) -> set[str]:
 def nothing_is_lost(world: World, steps: list[Step]) -> None:
     engine = Engine(world)
     for step in steps:
-        match step:
-            case Write():
-                engine.cut_batch(step)
-                engine.send()
-            case Flush(None):
-                flushed = engine.sink.flush(deadline=1e6)
-                world.pass_time()
-                assert flushed.exception(0) is None or world.failed
-            case Flush(shards):
-                try:
-                    engine.sink.release([engine.feeds[number].key for number in shards or ()])
-                except SinkError:
-                    assert world.failed
-            case Fail(fault, at, calls):
-                world.fail(fault, at=at, calls=calls)
-            case Reopen(claim):
-                try:
-                    engine.sink.open()
-                    if claim:
-                        engine.sink.claim([feed.key for feed in engine.feeds])
-                except SinkError:
-                    assert world.failed
-            case PassTime():
-                world.pass_time()
+        engine.do(step)
         engine.check()
     engine.finish()
     engine.sink.close(deadline=10)

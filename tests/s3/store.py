@@ -95,7 +95,8 @@ class Store:
                 return Answer(headers={"Content-Length": str(len(self.objects[request.key]))})
             case "ListMultipartUploads":
                 return self._list(request.query)
-        raise Refusal("NotImplemented", 501)
+            case _:
+                raise Refusal("NotImplemented", 501)
 
     def _stored(self, request: Request) -> dict[str, str]:
         checksum = {"x-amz-checksum-crc32": crc_text(request.body)}

@@ -1,6 +1,6 @@
 """botocore's side: a session, and a client that neither retries nor follows redirects on its own."""
 
-from typing import Any
+from typing import Any, Literal
 
 from botocore.config import Config
 
@@ -56,7 +56,7 @@ def create_client(config: LakeConfig, *, connections: int) -> Any:
     return client
 
 
-def _addressing_style(config: LakeConfig) -> str:
+def _addressing_style(config: LakeConfig) -> Literal["auto", "path", "virtual"]:
     if config.path_style is None:
         return "auto" if config.endpoint_url is None else "path"
     return "path" if config.path_style else "virtual"

@@ -73,17 +73,16 @@ def sink_error(error: Exception, operation: str, place: str) -> SinkError | None
     name = type(error).__name__
     if isinstance(error, vendor.ClientError):
         return _answered(error, operation, where)
-    if isinstance(error, aws.CONFIGURATION):  # before the credentials: a loop of profiles is both
+    if isinstance(error, RuntimeError) and not aws.expired_after_refresh(error):
+        return None
+    if isinstance(error, (vendor.ParamValidationError, *aws.CONFIGURATION)):
+        # Before the credentials: a loop of profiles is both.
         return SinkError(ErrorKind.CONFIGURATION, f"{where}: {name}")
-    if isinstance(error, aws.CREDENTIALS):
-        return SinkError(ErrorKind.ACCESS_DENIED, f"{where}: no usable credentials ({name})")
     if isinstance(error, (*aws.UNREACHABLE, *aws.DAMAGED)):
         return SinkError(ErrorKind.UNAVAILABLE, f"{where}: {name}")
-    if isinstance(error, vendor.ParamValidationError):
-        return SinkError(ErrorKind.CONFIGURATION, f"{where}: {name}")
-    if isinstance(error, RuntimeError) and aws.expired_after_refresh(error):
-        return SinkError(ErrorKind.ACCESS_DENIED, f"{where}: the refreshed credentials are expired too")
-    return None
+    expired = isinstance(error, RuntimeError)
+    reason = "the refreshed credentials are expired too" if expired else f"no usable credentials ({name})"
+    return SinkError(ErrorKind.ACCESS_DENIED, f"{where}: {reason}")
 
 
 def _answered(error: vendor.ClientError, operation: str, where: str) -> SinkError:

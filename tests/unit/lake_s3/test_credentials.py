@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import botocore.credentials
 import pytest
 
 from cdc.errors import ErrorKind, SinkError
@@ -141,6 +142,7 @@ def test_they_are_renewed(
         if reason == "before-expiry":
             giver.ahead = giver.valid - timedelta(minutes=5)
             later = datetime.now(UTC) + giver.ahead
+            monkeypatch.setattr(botocore.credentials, "_local_now", lambda: later)
             storage: Any = sink._storage
             storage._bucket._client._request_signer._credentials._time_fetcher = lambda: later
         receipt = sink.write(encode(small(shard)))
