@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import boto3
 import pytest
@@ -16,6 +15,7 @@ from cdc.testing.encoding import encode
 from cdc.testing.sink_contract import ContentCases
 from connectors.lake import CONNECTOR
 from tests.lake_files import content_of_files
+from tests.s3.buckets import files_of, new_bucket
 from tests.s3.lakes import s3_config
 
 
@@ -24,10 +24,9 @@ class BucketCases(ContentCases):
 
     @pytest.fixture(autouse=True)
     def bucket(self, s3_endpoint: str) -> Iterator[None]:
-        self.endpoint, self.name = s3_endpoint, f"lake-{uuid4().hex[:20]}"
+        self.endpoint = s3_endpoint
         self.client: Any = boto3.client("s3", endpoint_url=s3_endpoint)
-        place = {"LocationConstraint": self.client.meta.region_name}
-        self.client.create_bucket(Bucket=self.name, CreateBucketConfiguration=place)
+        self.name = new_bucket(self.client)
         yield
         self.client.close()
 
@@ -40,12 +39,3 @@ class BucketCases(ContentCases):
     def read_back(self, base: Path) -> Content:
         return content_of_files(files_of(self.client, self.name))
 
-
-def files_of(client: Any, bucket: str) -> dict[str, bytes]:
-    """All objects, by their keys."""
-    files = {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for listed in page.get("Contents", ()):
-            with client.get_object(Bucket=bucket, Key=listed["Key"])["Body"] as body:
-                files[listed["Key"]] = body.read()
-    return files
