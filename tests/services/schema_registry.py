@@ -81,7 +81,7 @@ def _unpacked() -> Path:
                 # Python 3.11 knows the filter from 3.11.4 on; Maven checked the archive.
                 packed.extractall(
                     unfinished, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-                )  # noqa: S202
+                )
             try:
                 unfinished.rename(folder)
             except OSError:
