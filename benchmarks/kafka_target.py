@@ -91,8 +91,8 @@ def taken(consumer: Consumer) -> list[Message]:
 @contextmanager
 def kafka(folder: Path, *, built_in: bool) -> Iterator[KafkaTarget]:
     """In a process of its own; ended at the end. Its data is in `folder`."""
-    from tests.services.java import UnavailableError
     from tests.services.kafka import KafkaBroker
+    from tests.services.unavailable import UnavailableError
 
     if not built_in:
         with contextlib.suppress(UnavailableError):

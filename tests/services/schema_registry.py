@@ -78,10 +78,11 @@ def _unpacked() -> Path:
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
         try:
             with tarfile.open(archive) as packed:
-                # Python 3.11 knows the filter from 3.11.4 on; Maven checked the archive.
-                packed.extractall(
-                    unfinished, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-                )
+                if hasattr(
+                    tarfile, "data_filter"
+                ):  # Python 3.11 knows it from 3.11.4 on; Maven checked the archive
+                    packed.extraction_filter = tarfile.data_filter
+                packed.extractall(unfinished)  # noqa: S202
             try:
                 unfinished.rename(folder)
             except OSError:
