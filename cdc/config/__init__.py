@@ -8,19 +8,20 @@ from cdc.config.model import (
     Config,
     DeadLettersConfig,
     DynamoDBStateConfig,
-    RegistryConfig,
     SchemaConfig,
     SqliteStateConfig,
     StateConfig,
 )
+from cdc.config.registry import ConfluentRegistryConfig, FilesRegistryConfig
 
 __all__ = [
     "AdminConfig",
     "Config",
+    "ConfluentRegistryConfig",
     "Connectors",
     "DeadLettersConfig",
     "DynamoDBStateConfig",
-    "RegistryConfig",
+    "FilesRegistryConfig",
     "SchemaConfig",
     "SqliteStateConfig",
     "StateConfig",

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from cdc.config.document import Document, read
 from cdc.config.installed import Connectors, installed
 from cdc.config.later import later
-from cdc.config.model import STATES, Config, Origin, StateConfig
+from cdc.config.model import STATES, Config, StateConfig
+from cdc.config.origin import Origin
 from cdc.config.problems import Loc, did_you_mean, listed, shown
 from cdc.config.validation import validated
 from cdc.connector import AnySinkConnector, AnySourceConnector, SinkConfig, SourceConfig

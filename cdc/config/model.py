@@ -1,13 +1,14 @@
 """The configuration as a model: the top, and the sections that are no connector's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
+from pydantic import Field, PrivateAttr
 
-from cdc.config.problems import Loc, Problems
+from cdc.config.origin import BasedPath, Origin
+from cdc.config.problems import Loc
+from cdc.config.registry import RegistryConfig
 from cdc.connector import (
     AnySinkConnector,
     AnySourceConnector,
@@ -19,36 +20,6 @@ from cdc.connector import (
     SourceConfig,
 )
 from cdc.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a configuration was read, and the connectors of its source and sinks."""
-
-    base: Path
-    problems: Problems
-    source: AnySourceConnector | None = None
-    sinks: tuple[tuple[str, AnySinkConnector], ...] = ()
-    """Type and connector, in the order of `Config.sinks`."""
-
-
-def _from_base(path: Path, info: ValidationInfo) -> Path:
-    if not path.name:
-        raise ValueError("is no path of a file or folder")
-    return info.context.base / path if isinstance(info.context, Origin) else path
-
-
-BasedPath = Annotated[Path, AfterValidator(_from_base)]
-"""A path that is relative to the folder of the configuration file; absolute after loading."""
-
-
-class RegistryConfig(ConfigModel):
-    """Where schemas get their ids."""
-
-    type: Literal["files"] = "files"
-    """`files`: a folder, needs no server."""
-    path: BasedPath = Field("./cdc-schemas", validate_default=True)
-    """The folder: `{id}.avsc` and `index.json`."""
 
 
 class SchemaConfig(ConfigModel):

@@ -97,7 +97,10 @@ def _typed(key: str, options: Iterable[Schema], definitions: Schema) -> Iterator
 
 
 def _sections(key: str, schema: Schema, definitions: Schema) -> Iterator[str]:
-    """The section of a key that holds a mapping, and those inside it."""
+    """The section of a key that holds a mapping, and those inside it; one for each type where there are several."""
+    if "oneOf" in schema:
+        yield from _typed(key, _options(schema), definitions)
+        return
     reference_ = _model_reference(schema)
     if reference_ is None:
         return
@@ -132,7 +135,7 @@ def _default(value: Schema, *, required: bool) -> str:
     if "default" not in value:
         return "empty"
     default = value["default"]
-    if _model_reference(value) is not None and default is not None:
+    if isinstance(default, dict):
         return "its defaults"
     return f"`{default}`" if isinstance(default, str) else json.dumps(default)
 

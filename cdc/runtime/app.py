@@ -11,21 +11,20 @@ import structlog
 from cdc.config import Config
 from cdc.core import policy
 from cdc.core.engine import Engine
-from cdc.core.messages import Stop, StopRequested
+from cdc.core.messages import Learnt, Stop, StopRequested
 from cdc.core.remembrance import Judgement
 from cdc.core.status import Status
 from cdc.core.world import Settings
-from cdc.errors import CdcError, ConfigError, ErrorKind, StateError
+from cdc.errors import CdcError, ConfigError, ErrorKind, RegistryError, StateError
 from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
-from cdc.ports import Clock, Lease, Saved, Source
+from cdc.ports import Clock, Lease, Saved, SchemaRegistry, Source
 from cdc.runtime import signals
 from cdc.runtime.assembly import (
     dead_letters_of,
     judgement_of,
     outlets_of,
-    remembered_registry,
     source_of,
     state_of,
 )
@@ -35,6 +34,7 @@ from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
 from cdc.runtime.ownership import owned
+from cdc.runtime.registry import registry_of, remembered_registry
 from cdc.runtime.witnessed import WitnessedStore
 from cdc.runtime.workers import Workers
 
@@ -71,7 +71,8 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         source = source_of(config, clock, metrics.api_call)
         stack.callback(source.close)
-        outlets = outlets_of(config, workers, clock, metrics.api_call)
+        registry = _registry(config, inbox, metrics)
+        outlets = outlets_of(config, registry, workers, clock, metrics.api_call)
         refusal = _look_before_the_start(config, source, clock)
         if refusal is not None:
             return Outcome(refusal)
@@ -86,7 +87,10 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
                 reason=judgement.message,
                 remedy=judgement.remedy,
             )
-        remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
+        remember = {
+            **config.remembered(),
+            **remembered_registry(config, registry, saved.settings or {}, create=True),
+        }
         saved = state.adopt(lease, saved, lost=judgement.lost)
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
@@ -156,6 +160,14 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
             _close(outlets, _CLOSE_SECONDS if loop.is_owner else 0.0)
         _log.info("ended", exit_code=stop.exit_code, reason=stop.reason)
         return stop
+
+
+def _registry(config: Config, inbox: Inbox, metrics: Metrics) -> SchemaRegistry:
+    """What it learns is saved with the positions."""
+    try:
+        return registry_of(config, lambda settings: inbox.put(Learnt(settings)), metrics.api_call)
+    except RegistryError as error:
+        raise ConfigError(error.message, remedy=remedy(policy.SCHEMAS, error)) from error
 
 
 def _settings(config: Config, until_caught_up: bool) -> Settings:

@@ -14,10 +14,11 @@ from cdc.config import Config
 from cdc.core import policy
 from cdc.errors import CdcError, ConfigError, StateError
 from cdc.model import Stream
-from cdc.ports import Clock, DeadLetter
-from cdc.runtime.assembly import dead_letters_of, outlets_of, remembered_registry, source_of
+from cdc.ports import Clock, DeadLetter, StateChange
+from cdc.runtime.assembly import dead_letters_of, outlets_of, source_of, uncounted
 from cdc.runtime.checks import remedy
 from cdc.runtime.ownership import owned
+from cdc.runtime.registry import registry_of, remembered_registry
 from cdc.runtime.resend import Heartbeat, Replayed, Sender
 from cdc.runtime.workers import Workers
 
@@ -86,13 +87,17 @@ def replay(
     with ExitStack() as stack:
         workers = Workers()
         state, lease, saved = stack.enter_context(owned(config, clock, unreleased))
-        remembered_registry(config, saved.settings or {}, create=False)
+        learnt: dict[str, str] = {}
+        registry = registry_of(config, learnt.update, uncounted)
+        remembered_registry(config, registry, saved.settings or {}, create=False)
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         letters = dead_letters_of(config)
         letters.open()
         stack.callback(letters.close)
         streams = _streams(config, {letter.table for letter in chosen}, clock)
-        outlets = outlets_of(config, workers, clock, _uncounted, only={letter.sink for letter in chosen})
+        outlets = outlets_of(
+            config, registry, workers, clock, uncounted, only={letter.sink for letter in chosen}
+        )
         heart = Heartbeat(state, lease, config.state.lease_seconds, clock)
         for sink, of_sink in groupby(sorted(chosen, key=_order), key=lambda letter: letter.sink):
             outlet = outlets[sink]
@@ -104,6 +109,8 @@ def replay(
                 raise
             finally:
                 wait([outlet.thread.submit(outlet.sink.close, deadline=_CLOSE_SECONDS)], _CLOSE_SECONDS)
+        if learnt:
+            state.save(lease, StateChange(settings=learnt))
     if unreleased:
         raise unreleased[0]
     return left_behind
@@ -146,7 +153,7 @@ def _may_be_sent(config: Config, letters: Sequence[DeadLetter], *, force: bool) 
 
 def _streams(config: Config, tables: Collection[str], clock: Clock) -> dict[str, Stream]:
     """The tables' present streams: they know the tables' keys."""
-    source = source_of(config, clock, _uncounted)
+    source = source_of(config, clock, uncounted)
     try:
         return {table: source.stream(table) for table in sorted(tables)}
     except CdcError as error:
@@ -154,7 +161,3 @@ def _streams(config: Config, tables: Collection[str], clock: Clock) -> dict[str,
         raise
     finally:
         source.close()
-
-
-def _uncounted(operation: str, outcome: str) -> None:
-    """There is nobody to ask for metrics."""

@@ -61,7 +61,7 @@ def _client(access: AwsAccess, pipeline: str, table: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": 1},  # the engine retries
         parameter_validation=False,
         tcp_keepalive=True,
-        user_agent_extra="dynamodb-cdc",
+        user_agent_extra="dynamodb-cdc/state",
     )
     with aws_errors("DescribeTable", f"the table {table}"):
         session = aws.session(

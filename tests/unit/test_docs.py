@@ -48,6 +48,7 @@ def test_examples_are_valid() -> None:
         "dead-letter.schema.json",
         "positions.schema.json",
         "witness.schema.json",
+        "check.schema.json",
     }
     for name, text in found:
         schema = json.loads((ROOT / "schemas" / name).read_text())

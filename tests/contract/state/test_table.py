@@ -309,12 +309,10 @@ def test_permissions_are_those_of_the_calls(place: Place) -> None:
     with place.opened() as store:
         store.load()
         store.look(NOW)
-    [run, create] = permissions(table=place.name, region=None, create=True)
+    [run, create] = permissions(table_arn="arn:one", create=True)
     called = {f"dynamodb:{operation}" for operation, _ in place.counted}
     assert called == {*run.actions, *create.actions}
-    assert permissions(table=place.name, region="eu-west-1", create=False) == [
-        replace(run, resources=(f"arn:aws:dynamodb:eu-west-1:*:table/{place.name}",))
-    ]
+    assert permissions(table_arn="arn:two", create=False) == [replace(run, resources=("arn:two",))]
 
 
 @pytest.mark.parametrize("wrong", [{"region": None}, {"profile": "nobody"}])

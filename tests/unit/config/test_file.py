@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdc.config import SqliteStateConfig, load
+from cdc.config import FilesRegistryConfig, SqliteStateConfig, load
 from cdc.errors import ConfigError
 from tests.unit.config.parts import CONNECTORS, RIGHT, BusConfig, Folder
 
@@ -186,7 +186,7 @@ def test_paths_are_relative_to_the_file(folder: Folder, monkeypatch: pytest.Monk
     assert isinstance(config.state, SqliteStateConfig)
     assert config.state.path == folder.base / "cdc-state.db"
     assert config.dead_letters.path == folder.base / "letters"
-    assert config.schema_.registry.path == Path("/abs")
+    assert config.schema_.registry == FilesRegistryConfig(path=Path("/abs"))
 
 
 def test_a_relative_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

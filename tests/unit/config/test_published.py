@@ -10,9 +10,10 @@ import yaml
 from cdc.config import (
     AdminConfig,
     Config,
+    ConfluentRegistryConfig,
     DeadLettersConfig,
     DynamoDBStateConfig,
-    RegistryConfig,
+    FilesRegistryConfig,
     SchemaConfig,
     SqliteStateConfig,
     json_schema,
@@ -103,9 +104,10 @@ def test_the_connectors_that_are_given_are_the_ones_described() -> None:
     [
         Config,
         SchemaConfig,
-        RegistryConfig,
         SqliteStateConfig,
         DynamoDBStateConfig,
+        FilesRegistryConfig,
+        ConfluentRegistryConfig,
         DeadLettersConfig,
         AdminConfig,
     ],
