@@ -20,8 +20,6 @@ PERMISSIONS: Mapping[str, str] = {
 }
 """What a call needs (Amazon S3 API reference, each call's "Permissions")."""
 
-EXPIRED = ("ExpiredToken", "ExpiredTokenException")
-
 CALLS = (
     vendor.ClientError,
     vendor.ParamValidationError,
