@@ -91,8 +91,8 @@ class Calls:
 
     def refused(self, error: CdcError) -> None:
         """Records what an error says of a permission, if that is what it is about."""
-        operation = next((name for name in self._resources if error.message.startswith(f"{name} of ")), None)
-        if operation is not None and is_refusal(error):
+        operation = error.message.partition(" ")[0]
+        if operation in self._resources and is_refusal(error):
             self._record(operation, allowed=False)
 
     def _record(self, operation: str, *, allowed: bool) -> None:

@@ -102,7 +102,7 @@ class AwsAccess(ConfigModel):
     """An emulator's, a VPC endpoint; without it the region's own."""
     profile: str | None = None
     """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[0-9]+:role/.+$", max_length=2048)] | None = (
+    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[\w-]*:role/.+$", max_length=2048)] | None = (
         None
     )
     """A role to assume, with the credentials of `profile` or of the usual places."""

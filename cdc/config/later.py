@@ -22,7 +22,6 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "sinks.*.transforms": (),
     "sinks.kafka.delivery": ("exactly-once",),
     "sinks.lake.format": ("parquet", "jsonl"),
-    "sinks.lake.url": ("s3://*",),
     "sinks.replica.guard": ("side-table", "none"),
     "dead_letters.type": ("s3", "sqs", "kafka"),
     "transforms": (),

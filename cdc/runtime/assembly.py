@@ -116,7 +116,7 @@ def state_of(config: Config, *, read_only: bool = False, count_call: CountCall =
         case SqliteStateConfig(path=path):
             return SqliteStateStore(path, config.pipeline, read_only=read_only)
         case DynamoDBStateConfig() as state:
-            from connectors.state_dynamodb import state_store
+            from connectors.state_dynamodb.build import state_store
 
             return state_store(
                 state,

@@ -299,4 +299,4 @@ def unpacked(content: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(gzip.decompress(content), type=kind)
     except (OSError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"not what a state holds: {error}") from error

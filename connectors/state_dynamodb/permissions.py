@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 from cdc.connector import Statement
 
+READS = ("DescribeTable", "GetItem", "Query")
+"""The operations of a state that is opened to be read: what `cdc check` calls."""
 
-def permissions(*, table: str, region: str | None, create: bool) -> Sequence[Statement]:
+
+def permissions(*, table_arn: str, create: bool) -> Sequence[Statement]:
     """The least that a run, a check and `cdc positions` need.
 
     Args:
-        table: the table's name.
-        region: `*` in the ARN where the configuration does not say.
+        table_arn: with `*` for what the configuration does not say.
         create: whether a missing table is to be created.
     """
-    resources = (f"arn:aws:dynamodb:{region or '*'}:*:table/{table}",)
+    resources = (table_arn,)
     found = [
         Statement(
             "CdcState",

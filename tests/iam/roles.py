@@ -32,6 +32,8 @@ class Row:
 
 ROWS = (
     Row("source.json", "source"),
+    Row("state.json", "state"),
+    Row("state-table-exists.json", "state", {"create": False}),
     Row("sink-replica.json", "dr"),
     Row("sink-replica-tombstones-exist.json", "dr", {"tombstones": {"create": False}}),
 )
@@ -43,6 +45,7 @@ CHECK_ACTIONS = {
     "iam:SimulatePrincipalPolicy": (
         "arn:aws:iam::000000000000:role/orders-cdc-source",
         "arn:aws:iam::111111111111:role/orders-cdc-replica",
+        "arn:aws:iam::000000000000:role/orders-cdc-state",
     ),
 }
 """What `cdc check` can tell more with; nothing of it is needed by a run."""
@@ -86,7 +89,8 @@ def statements_of(config: Config, part: str) -> Sequence[Statement]:
 def files() -> dict[str, dict[str, Any]]:
     """Every policy of the folder, by file name."""
     config = load(EXAMPLE)
-    roles = [settings for settings, _ in (config.source_with_connector(), *config.sinks_with_connectors())]
+    parts = (config.source_with_connector(), *config.sinks_with_connectors())
+    roles = [*(settings for settings, _ in parts), config.state]
     arns = [arn for settings in roles for one in assume_role(settings) for arn in one.resources]
     assume = Statement("AssumeRole", ("sts:AssumeRole",), tuple(arns), "")
     found = {row.file: as_policy(statements(row)) for row in ROWS}

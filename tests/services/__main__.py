@@ -2,66 +2,49 @@
 
 import argparse
 import fcntl
-import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.services.dynamodb_local import DynamoDBLocal
 from tests.services.environment import ENV_FILE, FOLDER, ROOT, required, write_env
-from tests.services.java import UnavailableError
 from tests.services.kafka import KafkaBroker
-from tests.services.process import ProcessIdentity
-from tests.services.server import JavaServer, ServerFailedError
+from tests.services.local_server import LocalServer
+from tests.services.records import DATA_PREFIX, Record, read_records, write_records
+from tests.services.s3 import S3Gateway
+from tests.services.schema_registry import ApicurioRegistry
+from tests.services.server import ServerFailedError
+from tests.services.unavailable import UnavailableError
 
-# DynamoDB Local first: it comes up while Kafka's storage is formatted.
-SERVERS: tuple[type[JavaServer], ...] = (DynamoDBLocal, KafkaBroker)
-RECORDS_FILE = FOLDER / "processes.json"
-DATA_PREFIX = "dynamodb-cdc-services-"
+# The slowest first: the others come up beside it.
+SERVERS: tuple[type[LocalServer], ...] = (ApicurioRegistry, DynamoDBLocal, S3Gateway, KafkaBroker)
 FAILED, UNAVAILABLE, NOT_RUNNING = 1, 2, 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A server that `start` started: what `stop` ends and removes."""
-
-    variable: str
-    endpoint: str
-    pid: int
-    started: str
-    directory: str
-
-    @property
-    def process(self) -> ProcessIdentity:
-        return ProcessIdentity(pid=self.pid, started=self.started)
 
 
 def start(*, if_possible: bool) -> int:
     """Starts what does not run yet. 0, 1 (a server failed) or 2 (this machine cannot run one; see the remedy)."""
-    records = {variable: record for variable, record in _read_records().items() if _alive_or_removed(record)}
+    records = {variable: record for variable, record in read_records().items() if _alive_or_removed(record)}
     for record in records.values():
-        print(f"already running: {record.variable}={record.endpoint} (pid {record.pid})")
+        print(f"already running: {record.variable}={record.endpoint} ({record})")
     missing = [server for server in SERVERS if server.service.variable not in records]
     possible = []
-    for server in missing:
-        try:
-            server.prepare()
-        except UnavailableError as reason:
-            if not if_possible or required():
-                print(f"cannot run {server.service.name}: {reason}", file=sys.stderr)
-                return UNAVAILABLE
+    for server, reason in _prepare(missing):
+        if reason is None:
+            possible.append(server)
+        elif required() or not if_possible:
+            print(f"cannot run {server.service.name}: {reason}", file=sys.stderr)
+            return UNAVAILABLE
+        else:
             print(
                 f"*** {server.service.name} IS NOT STARTED, ITS TESTS WILL BE SKIPPED: {reason}",
                 file=sys.stderr,
             )
-        else:
-            possible.append(server)
     try:
         _launch(possible, records)
     except ServerFailedError as failure:
@@ -70,9 +53,25 @@ def start(*, if_possible: bool) -> int:
     return 0
 
 
-def _launch(servers: list[type[JavaServer]], records: dict[str, Record]) -> None:
+def _prepare(servers: Sequence[type[LocalServer]]) -> list[tuple[type[LocalServer], UnavailableError | None]]:
+    """Gets what they need, all at once: one is built while others are downloaded. Each with why it cannot run."""
+
+    def prepare(server: type[LocalServer]) -> UnavailableError | None:
+        try:
+            server.prepare()
+        except UnavailableError as reason:
+            return reason
+        return None
+
+    if not servers:
+        return []
+    with ThreadPoolExecutor(len(servers)) as threads:
+        return list(zip(servers, threads.map(prepare, servers), strict=True))
+
+
+def _launch(servers: Sequence[type[LocalServer]], records: dict[str, Record]) -> None:
     began = time.monotonic()
-    launched: list[JavaServer] = []
+    launched: list[LocalServer] = []
     started = False
     try:
         for kind in servers:
@@ -80,14 +79,9 @@ def _launch(servers: list[type[JavaServer]], records: dict[str, Record]) -> None
             directory = Path(tempfile.mkdtemp(prefix=DATA_PREFIX))
             server = kind(directory, log=FOLDER / f"{kind.__name__.lower()}.log")
             launched.append(server)
-            process = server.launch()
-            records[kind.service.variable] = Record(
-                variable=kind.service.variable,
-                endpoint=server.endpoint,
-                directory=str(directory),
-                **asdict(process),
-            )
-            _write_records(records)
+            server.launch()
+            records[kind.service.variable] = server.record
+            write_records(records)
         for server in launched:
             server.wait_ready()
             print(f"{server.service.name}: {server.endpoint}, {time.monotonic() - began:.1f} s")
@@ -96,23 +90,23 @@ def _launch(servers: list[type[JavaServer]], records: dict[str, Record]) -> None
     finally:
         if not started:
             for server in launched:
-                server.kill()
+                server.discard()
                 shutil.rmtree(server.directory)
                 records.pop(server.service.variable, None)
-            _write_records(records)
+            write_records(records)
 
 
 def stop() -> int:
-    """Ends the processes that `start` started, no others, and removes their data, logs and `.services`. 0."""
-    records = _read_records()
+    """Ends what `start` started, nothing else, and removes their data, logs and `.services`. 0."""
+    records = read_records()
     for record in records.values():
-        if not record.process.alive():
+        if not record.alive:
             print(f"had ended already: {record.variable}={record.endpoint}")
-        elif record.process.end():
+        elif record.end():
             print(f"stopped: {record.variable}={record.endpoint}")
         else:
             print(f"killed, it did not stop when asked: {record.variable}={record.endpoint}", file=sys.stderr)
-        _remove_data(record)
+        record.remove()
     if not records:
         print("nothing to stop")
     if FOLDER.exists():
@@ -122,49 +116,23 @@ def stop() -> int:
 
 def status() -> int:
     """0 if all run, else 3, as `systemctl status` has it."""
-    records = _read_records()
+    records = read_records()
     running = 0
     for server in SERVERS:
         record = records.get(server.service.variable)
-        alive = record is not None and record.process.alive()
+        alive = record is not None and record.alive
         running += alive
-        told = (
-            f"{record.endpoint} (pid {record.pid})"
-            if record and alive
-            else "ended"
-            if record
-            else "not started"
-        )
+        told = f"{record.endpoint} ({record})" if record and alive else "ended" if record else "not started"
         print(f"{server.service.name}: {told}")
     return 0 if running == len(SERVERS) else NOT_RUNNING
 
 
 def _alive_or_removed(record: Record) -> bool:
-    if record.process.alive():
+    if record.alive:
         return True
     print(f"had ended: {record.variable}={record.endpoint}")
-    _remove_data(record)
+    record.remove()
     return False
-
-
-def _remove_data(record: Record) -> None:
-    directory = Path(record.directory)
-    if not directory.name.startswith(DATA_PREFIX):
-        raise ValueError(f"{RECORDS_FILE} names {directory}, which `start` did not make: nothing removed")
-    if directory.exists():
-        shutil.rmtree(directory)
-
-
-def _read_records() -> dict[str, Record]:
-    if not RECORDS_FILE.exists():
-        return {}
-    return {entry["variable"]: Record(**entry) for entry in json.loads(RECORDS_FILE.read_text("utf-8"))}
-
-
-def _write_records(records: dict[str, Record]) -> None:
-    unfinished = RECORDS_FILE.with_suffix(".new")
-    unfinished.write_text(json.dumps([asdict(record) for record in records.values()], indent=2), "utf-8")
-    unfinished.replace(RECORDS_FILE)
 
 
 @contextmanager

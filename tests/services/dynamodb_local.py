@@ -4,15 +4,17 @@ Its licence (the DynamoDB Local License Agreement) lets holders of an AWS accoun
 it: Maven downloads it for whoever runs the tests, who thereby accept that licence; this project ships nothing of it.
 """
 
-import http.client
+import http
 import os
 import platform
 import sys
 from pathlib import Path
 
 from tests.services import environment
-from tests.services.java import UnavailableError, classpath, java_command
-from tests.services.server import HOST, JVM_OPTIONS, JavaServer
+from tests.services.java import JVM_OPTIONS, classpath, java_command
+from tests.services.local_server import LocalServer
+from tests.services.server import HOST, Server, http_status
+from tests.services.unavailable import UnavailableError
 
 # sqlite4java's JNI libraries come as artefacts of their own, these among them; none for ARM.
 NATIVE_LIBRARIES = {
@@ -21,18 +23,24 @@ NATIVE_LIBRARIES = {
 }
 
 
-class DynamoDBLocal(JavaServer):
-    """One database for all credentials and regions, streams included; `endpoint` is the URL of both APIs.
-
-    It has no option for the address it listens on: the port is open on every interface of this machine while it
-    runs. Keep made-up data in it. Credentials are any; access keys must be letters and digits.
-    """
+class DynamoDB(Server):
+    """One database for all credentials and regions, streams included; `endpoint` is the URL of both APIs."""
 
     service = environment.DYNAMODB
 
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+    def _answers(self) -> bool:
+        # An unsigned request: 400 MissingAuthenticationToken from a server that serves.
+        return http_status(self.port, "/") == http.HTTPStatus.BAD_REQUEST
+
+
+class DynamoDBLocal(DynamoDB, LocalServer):
+    """As a process. It has no option for the address it listens on: the port is open on every interface of this machine
+    while it runs. Keep made-up data in it. Credentials are any; access keys must be letters and digits.
+    """
 
     @classmethod
     def prepare(cls) -> None:
@@ -58,17 +66,6 @@ class DynamoDBLocal(JavaServer):
             "-port",
             str(self.port),
         ]
-
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            # An unsigned request: 400 MissingAuthenticationToken from a server that serves.
-            return connection.getresponse().status == http.HTTPStatus.BAD_REQUEST
-        except OSError:
-            return False
-        finally:
-            connection.close()
 
 
 def _native_library_folder(jars: list[Path]) -> Path:

@@ -20,18 +20,29 @@ class Service:
 
 KAFKA = Service(name="Apache Kafka", variable="KAFKA_BOOTSTRAP_SERVERS")
 DYNAMODB = Service(name="DynamoDB Local", variable="DYNAMODB_ENDPOINT_URL")
+SCHEMA_REGISTRY = Service(name="Apicurio Registry", variable="SCHEMA_REGISTRY_URL")
+S3 = Service(name="Versity S3 Gateway", variable="S3_ENDPOINT_URL")
 # What a test that asks for one of `tests.services.fixtures` runs on.
 SERVICES_BY_FIXTURE = {
     "kafka_bootstrap": KAFKA,
     "kafka_broker": KAFKA,
     "dynamodb_endpoint": DYNAMODB,
     "dynamodb_local": DYNAMODB,
+    "schema_registry_url": SCHEMA_REGISTRY,
+    "schema_registry": SCHEMA_REGISTRY,
+    "s3_endpoint": S3,
+    "s3_server": S3,
 }
 
 
 def required() -> bool:
     """Whether a missing service is a failure, as it is in continuous integration: CDC_REQUIRE_SERVICES=1."""
     return os.environ.get("CDC_REQUIRE_SERVICES") == "1"
+
+
+def cache_directory() -> Path:
+    """Where downloads are kept for all checkouts of this user: `dynamodb-cdc/services` in XDG_CACHE_HOME."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dynamodb-cdc" / "services"
 
 
 def address(service: Service) -> str | None:

@@ -1,7 +1,8 @@
 """The real services, for tests.
 
-`kafka_bootstrap` and `dynamodb_endpoint` are the addresses of the ones that all tests share: name topics and tables
-uniquely. `kafka_broker` and `dynamodb_local` are a test's own, for it to stop, kill and start again.
+`kafka_bootstrap`, `dynamodb_endpoint`, `schema_registry_url` and `s3_endpoint` are the addresses of the ones that all
+tests share: name topics, tables, subjects and buckets uniquely (`s3_bucket` is a new one). `kafka_broker`,
+`dynamodb_local`, `schema_registry` and `s3_server` are a test's own, for it to stop, kill, pause and start again.
 
 Without a service its tests are skipped, which `tests.services.plugin` reports loudly; with CDC_REQUIRE_SERVICES=1
 they fail. A service that is named but does not answer always fails them: it was meant to be there.
@@ -19,16 +20,18 @@ import pytest
 
 from tests.services import environment
 from tests.services.dynamodb_local import DynamoDBLocal
-from tests.services.environment import DYNAMODB, ENV_FILE, KAFKA, ROOT, Service
-from tests.services.java import UnavailableError
+from tests.services.environment import DYNAMODB, ENV_FILE, KAFKA, ROOT, S3, SCHEMA_REGISTRY, Service
 from tests.services.kafka import KafkaBroker
-from tests.services.server import JavaServer
+from tests.services.local_server import LocalServer
+from tests.services.s3 import S3Gateway, make_bucket
+from tests.services.schema_registry import ApicurioRegistry
+from tests.services.unavailable import UnavailableError
 
 CONNECT_SECONDS = 5.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux; in containers often a few MB only
 MEMORY_BYTES = 300_000_000
 
-Server = TypeVar("Server", bound=JavaServer)
+Server = TypeVar("Server", bound=LocalServer)
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +44,36 @@ def kafka_bootstrap() -> str:
 def dynamodb_endpoint() -> str:
     """The endpoint URL of DynamoDB Local, for the `dynamodb` and the `dynamodbstreams` client."""
     return _answering(DYNAMODB)
+
+
+@pytest.fixture(scope="session")
+def schema_registry_url() -> str:
+    """The URL of a schema registry that speaks Confluent's API."""
+    return _answering(SCHEMA_REGISTRY)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> str:
+    """The endpoint URL of an S3 with conditional writes; `tests.services.s3.s3_client` has the credentials."""
+    return _answering(S3)
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str) -> str:
+    """A new bucket at `s3_endpoint`. It goes with the server's data; more are had by `tests.services.s3.make_bucket`."""
+    return make_bucket(s3_endpoint)
+
+
+@pytest.fixture
+def schema_registry(tmp_path: Path) -> Iterator[ApicurioRegistry]:
+    """A started schema registry of this test alone; killed at its end."""
+    yield from _own(ApicurioRegistry, tmp_path)
+
+
+@pytest.fixture
+def s3_server(tmp_path: Path) -> Iterator[S3Gateway]:
+    """A started S3 of this test alone; killed at its end."""
+    yield from _own(S3Gateway, tmp_path)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.services import environment
-from tests.services.java import classpath, java_command
-from tests.services.server import HOST, JVM_OPTIONS, JavaServer, ServerFailedError, free_port
+from tests.services.java import JVM_OPTIONS, classpath, java_command
+from tests.services.local_server import LocalServer
+from tests.services.server import HOST, Server, ServerFailedError, free_port
 
 NODE_ID = 1
 CLUSTER_ID = "dynamodb-cdc-tests-all"  # 22 characters: a base64 UUID
@@ -39,10 +40,28 @@ SETTINGS = {
 }
 
 
-class KafkaBroker(JavaServer):
+class Kafka(Server):
     """A broker with transactions, groups and automatic topics; `endpoint` is its `bootstrap.servers`."""
 
     service = environment.KAFKA
+
+    @property
+    def endpoint(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def _answers(self) -> bool:
+        # Metadata names a broker once the controller has let it serve clients.
+        try:
+            metadata = AdminClient({"bootstrap.servers": self.endpoint, "log_level": 0}).list_topics(
+                timeout=2
+            )
+        except KafkaException:
+            return False
+        return NODE_ID in metadata.brokers
+
+
+class KafkaBroker(Kafka, LocalServer):
+    """As a process."""
 
     def __init__(
         self, directory: Path, *, log: Path | None = None, more: Mapping[str, str] | None = None
@@ -54,10 +73,6 @@ class KafkaBroker(JavaServer):
         super().__init__(directory, log=log)
         self._controller_port = free_port()
         self._more = dict(more or {})
-
-    @property
-    def endpoint(self) -> str:
-        return f"{HOST}:{self.port}"
 
     @classmethod
     def prepare(cls) -> None:
@@ -105,16 +120,6 @@ class KafkaBroker(JavaServer):
             **self._more,
         }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
-
-    def _answers(self) -> bool:
-        # Metadata names a broker once the controller has let it serve clients.
-        try:
-            metadata = AdminClient({"bootstrap.servers": self.endpoint, "log_level": 0}).list_topics(
-                timeout=2
-            )
-        except KafkaException:
-            return False
-        return NODE_ID in metadata.brokers
 
 
 class GuardedBroker(KafkaBroker):

@@ -1,61 +1,56 @@
-"""What the servers have in common: a Java process on a loopback port, data in a directory, a log beside it."""
+"""What the servers have in common, jars and containers alike: a loopback port, data that outlive a stop, a log."""
 
+import http.client
 import random
-import signal
 import socket
-import subprocess
 import time
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import ClassVar, Self
 
 from tests.services.environment import Service
-from tests.services.process import POLL_SECONDS, ProcessIdentity
+from tests.services.records import Record
 
 HOST = "127.0.0.1"
 READY_SECONDS = 90.0
+POLL_SECONDS = 0.02
 # Below the ranges from which Linux (32768) and macOS (49152) take the ports of outgoing connections: the port of a
 # stopped server is not handed out before it starts again, and a client that keeps trying never meets itself.
 PORTS = range(20_000, 32_000)
-# Compiles little and soon: half the processor time of a start.
-JVM_OPTIONS = (
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+UseSerialGC",
-    "-Djava.net.preferIPv4Stack=true",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
-)
 
 
 class ServerFailedError(Exception):
     """The server ended or did not become ready. The message holds the end of its log."""
 
 
-class JavaServer(ABC):
+class Server(ABC):
     """One server; its port and its data last as long as this object, over any number of stops and starts.
 
-    `directory` must exist and gets the data; the caller removes it. `log` gets the server's output, appended
-    (default: in `directory`). Also a context manager: starts, and stops gracefully.
+    Also a context manager: starts, and stops gracefully.
 
         broker = KafkaBroker(tmp_path).start()
         broker.kill()
         broker.start()  # same address, same data
+        broker.pause()  # connections stay open, nothing answers
+        broker.resume()
     """
 
     service: ClassVar[Service]
-
-    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
-        self.directory = directory
-        self.log = log or directory / "server.log"
-        self.port = free_port()
-        self._identity: ProcessIdentity | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+    port: int
 
     @property
     @abstractmethod
     def endpoint(self) -> str:
         """The address in the form clients want it."""
+
+    @property
+    @abstractmethod
+    def running(self) -> bool:
+        """Whether it was started and has not ended; a paused server runs."""
+
+    @property
+    @abstractmethod
+    def record(self) -> Record:
+        """What another process needs to end this server. Raises RuntimeError before the first launch."""
 
     @classmethod
     @abstractmethod
@@ -63,45 +58,43 @@ class JavaServer(ABC):
         """Gets all that a start needs. Raises UnavailableError where this machine cannot run the server."""
 
     @abstractmethod
-    def _command(self) -> list[str]:
-        """The command line, after any preparation of the data directory."""
+    def launch(self) -> None:
+        """Starts the server and returns at once. Raises UnavailableError as `prepare`, RuntimeError if it runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends the server as its operator would; a paused one is resumed first. Nothing to do if it does not run.
+
+        Raises:
+            ServerFailedError: it had to be killed.
+        """
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Ends the server as a power failure would (SIGKILL). Nothing to do if it does not run."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Freezes the server: its connections stay open, and nothing answers. Raises RuntimeError if it does not run."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Lets a paused server go on where it was. Raises RuntimeError if it does not run."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Kills the server and removes what it left outside the directory of the caller."""
 
     @abstractmethod
     def _answers(self) -> bool:
         """Whether the listening server serves clients."""
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def identity(self) -> ProcessIdentity:
-        """The process that was launched last. Raises RuntimeError before the first."""
-        if self._identity is None:
-            raise RuntimeError(f"{self.service.name} was never launched")
-        return self._identity
-
-    def launch(self) -> ProcessIdentity:
-        """Starts the process and returns at once. Raises UnavailableError as `prepare`, RuntimeError if it runs."""
-        if self.running:
-            raise RuntimeError(f"{self.service.name} is running already")
-        command = self._command()
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C in a terminal is for the tests, not for the server.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                start_new_session=True,
-            )
-        # Before anything waits for the process: it may have ended already, and must not be lost.
-        self._identity = ProcessIdentity.of(self._process.pid)
-        return self._identity
+    @abstractmethod
+    def _log_tail(self) -> str:
+        """The end of what the server printed."""
 
     def wait_ready(self, *, seconds: float = READY_SECONDS) -> None:
-        """Returns when the server serves clients. Raises ServerFailedError; the process is then gone."""
+        """Returns when the server serves clients. Raises ServerFailedError; the server then does not run."""
         deadline = time.monotonic() + seconds
         while True:
             if not self.running:
@@ -121,22 +114,6 @@ class JavaServer(ABC):
         self.wait_ready()
         return self
 
-    def stop(self) -> None:
-        """Ends the server as its operator would (SIGTERM). Raises ServerFailedError if it had to be killed."""
-        if self._process is None or self._identity is None:
-            return
-        if not self._identity.end():
-            self._process.wait()
-            raise ServerFailedError(f"{self.service.name} did not stop on SIGTERM:\n{self._log_tail()}")
-        self._process.wait()
-
-    def kill(self) -> None:
-        """Ends the server as a power failure would (SIGKILL)."""
-        if self._process is not None:
-            if self.running:
-                self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-
     def restart(self) -> Self:
         """`stop` and `start`: same address, same data."""
         self.stop()
@@ -147,9 +124,6 @@ class JavaServer(ABC):
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
-
-    def _log_tail(self) -> str:
-        return self.log.read_text("utf-8", errors="replace")[-3000:]
 
 
 def free_port() -> int:
@@ -171,3 +145,16 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def http_status(port: int, path: str, *, method: str = "GET", json: str | None = None) -> int | None:
+    """The status that the server on the loopback port answers with; None where it does not answer."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    headers = {} if json is None else {"Content-Type": "application/json"}
+    try:
+        connection.request(method, path, body=json, headers=headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

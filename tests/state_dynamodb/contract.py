@@ -11,14 +11,22 @@ from cdc.connector import AwsAccess
 from cdc.ports import Owner, StateStore
 from cdc.process import this_process
 from cdc.testing.store_contract import FormatCases, OutageCases
-from connectors.state_dynamodb import state_store
+from connectors.state_dynamodb import build
+from connectors.state_dynamodb.build import state_store
 from tests.contract.test_sqlite_store import ended_process
 from tests.integration.pipeline.workload import client_of
 from tests.replica.proxy import Fault, LoseAnswer, Proxy, Refuse, well
 
 REGION = "eu-west-1"
 THROTTLED = Refuse("ProvisionedThroughputExceededException")
+IDLE_SECONDS = 30.0
+"""A connection that is closed in between is a failed call to a store that makes each call once."""
 WRITES = ("PutItem", "UpdateItem")
+
+
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for a timeout; a machine that is busy with others is no outage."""
+    monkeypatch.setattr(build, "_READ_SECONDS", 60.0)
 
 
 def uncounted(operation: str, outcome: str) -> None:
@@ -33,13 +41,17 @@ def table_of(base: Path) -> str:
 class DynamoDBStoreCases(FormatCases, OutageCases):
     """Of any endpoint."""
 
+    serial = False
+    """Whether it has to be asked by one at a time."""
+
     @pytest.fixture
     def endpoint(self) -> str:
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
-    def _proxy(self, endpoint: str) -> Iterator[None]:
-        with Proxy(endpoint) as proxy:
+    def _proxy(self, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        patience(monkeypatch)
+        with Proxy(endpoint, idle_seconds=IDLE_SECONDS, serial=self.serial) as proxy:
             self.proxy = proxy
             self.client: Any = client_of(endpoint)
             yield

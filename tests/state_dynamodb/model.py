@@ -92,8 +92,8 @@ def execute(place: Place, request: Request, weak: Weak | None) -> tuple[Place, o
         return place, place.root if request.verb == "root" else place.pages
     changed: tuple[Place, object] | None
     match request.arguments:
-        case (Owner() as owner, float(lease_seconds), None | Root() as seen):
-            changed = _take(place, owner, lease_seconds, seen, weak)
+        case (Owner() as owner, float(lease_seconds), None | Root() as seen, int(epoch)):
+            changed = _take(place, (owner, lease_seconds, epoch), seen, weak)
         case (int(epoch), int(expected), int(save), PageTable() as table):
             changed = _flip(place, (epoch, expected), (save, table), weak)
         case (Stored() as stored,):
@@ -104,12 +104,12 @@ def execute(place: Place, request: Request, weak: Weak | None) -> tuple[Place, o
 
 
 def _take(
-    place: Place, owner: Owner, lease_seconds: float, seen: Root | None, weak: Weak | None
+    place: Place, new: tuple[Owner, float, int], seen: Root | None, weak: Weak | None
 ) -> tuple[Place, object] | None:
     root = place.root
     if weak is not Weak.TAKE_UNSEEN and not _as_seen(root, seen):
         return None
-    epoch = seen.epoch + 1 if seen is not None else 1
+    owner, lease_seconds, epoch = new
     last, table = (root.save, root.table) if root is not None else (0, PageTable())
     taken = Root(FORMAT, epoch, last, table, owner, lease_seconds, owner.heartbeat)
     return place_of(taken, place.pages), taken
@@ -163,7 +163,7 @@ class _Replayed:
         return self.root(), cast("Sequence[Stored]", self._ask("pages"))
 
     def take(self, owner: Owner, *, lease_seconds: float, seen: Root | None, epoch: int) -> Root:
-        return cast("Root", self._ask("take", owner, lease_seconds, seen))
+        return cast("Root", self._ask("take", owner, lease_seconds, seen, epoch))
 
     def renew(self, epoch: int, *, now: float, admin: str) -> None:
         raise AssertionError

@@ -1,28 +1,32 @@
 """The parts of a pipeline on this machine: folders, the state, the admin server's port."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
-from cdc.connector import Note, Seen, Statement
+from cdc.connector import Estimate, Note, Seen, Statement, arn_start
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
-from cdc.ports import Clock, Owner
+from cdc.ports import Clock, Owner, StateStore
 from cdc.process import is_dead
 from cdc.runtime.assembly import dead_letters_of, judgement_of, known_subjects, state_of, uncounted
 from cdc.runtime.registry import confluent_of, registry_of, remembered_registry, unlearnt
-from connectors.state_dynamodb.permissions import permissions
+from connectors.state_dynamodb.permissions import READS, permissions
 
 
 def state_permissions(config: Config) -> Sequence[Statement]:
     """What a run asks of AWS for the state store."""
     match config.state:
-        case DynamoDBStateConfig(table=table, region=region, create=create):
-            return permissions(table=table, region=region, create=create)
+        case DynamoDBStateConfig() as at_aws:
+            return permissions(table_arn=_table_arn(at_aws), create=at_aws.create)
         case _:
             return ()
+
+
+def _table_arn(at_aws: DynamoDBStateConfig) -> str:
+    return f"{arn_start(at_aws, 'dynamodb')}table/{at_aws.table}"
 
 
 def registry(config: Config) -> Sequence[str]:
@@ -42,14 +46,46 @@ class Looks(Protocol):
 
 
 def state(config: Config, clock: Clock) -> Sequence[Seen]:
+    match config.state:
+        case DynamoDBStateConfig() as at_aws:
+            return _state_at_aws(config, clock, at_aws)
+        case SqliteStateConfig(path=path):
+            return [*_folder(path.parent), *_state(config, clock, state_of(config, read_only=True))]
+
+
+def _state_at_aws(config: Config, clock: Clock, at_aws: DynamoDBStateConfig) -> Sequence[Seen]:
+    from cdc.aws_probe import Calls  # and with it botocore, which a state in a file does without
+
+    calls = Calls("dynamodb")
+    calls.about(dict.fromkeys(READS, _table_arn(at_aws)))
+    store = state_of(config, read_only=True, count_call=calls.counting(uncounted))
     seen: list[Seen] = []
-    if isinstance(config.state, SqliteStateConfig):
-        seen += _folder(config.state.path.parent)
-    store = state_of(config, read_only=True)
+    try:
+        seen += _state(config, clock, store)
+    except CdcError as error:
+        calls.refused(error)
+        seen.append(error)
+    renewals = 60 / (at_aws.lease_seconds / 3)
+    saves = 60 / at_aws.checkpoint_seconds
+    return [
+        *seen,
+        *calls.seen,
+        Estimate(
+            "write requests",
+            renewals,
+            renewals + 2 * saves,
+            "minute",
+            f"the lease every {at_aws.lease_seconds / 3:g} s; while changes come a page and the root "
+            f"every {at_aws.checkpoint_seconds:g} s, each a write unit per KB",
+        ),
+    ]
+
+
+def _state(config: Config, clock: Clock, store: StateStore) -> Iterator[Seen]:
     try:
         store.open()
         if isinstance(store, Looks):
-            seen += store.look(clock.now().wall)
+            yield from store.look(clock.now().wall)
         owner = store.owner()
         saved = store.load()
     finally:
@@ -58,13 +94,13 @@ def state(config: Config, clock: Clock) -> Sequence[Seen]:
     registry = registry_of(config, unlearnt, uncounted)
     remembered_registry(config, registry, saved.settings or {}, create=False)
     if owner is not None:
-        seen.append(f"last owner: process {owner.pid} on {owner.host}")
+        yield f"last owner: process {owner.pid} on {owner.host}"
     judgement = judgement_of(config, saved, clock)
     if judgement.exit_code:
         raise ConfigError(judgement.message, remedy=judgement.remedy)
     if judgement.message:
-        seen.append(Note(judgement.message, "warning", judgement.remedy))
-    return [*seen, f"{len(saved.cursors)} positions saved"]
+        yield Note(judgement.message, "warning", judgement.remedy)
+    yield f"{len(saved.cursors)} positions saved"
 
 
 def dead_letters(config: Config) -> Sequence[str]:

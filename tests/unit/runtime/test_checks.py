@@ -11,6 +11,7 @@ from cdc.connector import (
     ConfigModel,
     Estimate,
     Note,
+    Seen,
     Statement,
     arn_start,
 )
@@ -84,7 +85,10 @@ def test_a_verdict_is_of_one_action_on_one_resource() -> None:
 
 def test_a_refused_call_and_what_it_lacks_are_one_finding() -> None:
     denied = list(permissions(Access("s:Read", "arn:one", allowed=False)).denied())
-    seen = [CdcError(ErrorKind.ACCESS_DENIED, "Read of table one: AccessDeniedException"), "a line"]
+    seen: list[Seen] = [
+        CdcError(ErrorKind.ACCESS_DENIED, "Read of table one: AccessDeniedException"),
+        "a line",
+    ]
     refused, line = parts._findings(seen, denied)
     assert (refused.level, line.level) == ("problem", "info")
     assert '"Action": ["s:Read"]' in refused.remedy
