@@ -19,8 +19,8 @@ from cdc.errors import CdcError
 from cdc.testing.sink_run import SinkRun
 from connectors.kafka import CONNECTOR
 from tests.services import fixtures
-from tests.services.java import UnavailableError
 from tests.services.kafka import GuardedBroker
+from tests.services.unavailable import UnavailableError
 
 pytestmark = pytest.mark.integration
 
