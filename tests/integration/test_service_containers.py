@@ -122,12 +122,13 @@ def test_every_verb_of_a_server_has_one_of_docker(docker: DockerStub, tmp_path: 
     with pytest.raises(RuntimeError):
         server.launch()
     server.pause()
-    assert server.running
+    running = [server.running]
     server.resume()
     server.stop()
-    assert not server.running
+    running.append(server.running)
     server.stop()
     server.launch()
+    assert running == [True, False]
     server.pause()
     server.kill()
     server.launch()
@@ -160,10 +161,11 @@ def test_another_process_ends_and_removes_a_container_by_its_record(
     )
     assert server.record == record
     server.pause()
-    assert record.alive
+    alive = [record.alive]
     assert record.end()
-    assert not record.alive
+    alive.append(record.alive)
     record.remove()
+    alive.append(record.alive)
+    assert alive == [True, False, False], "ended, then not even found"
     assert not directory.exists()
     assert docker.asked == ["create", "start", "pause", "unpause", "stop", "remove"]
-    assert not record.alive, "nor is it found any more"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
+from tests.services.docker_daemon import no_daemon
 from tests.services.dynamodb_local import DynamoDBLocal
 from tests.services.environment import Service
 from tests.services.kafka import KafkaBroker
@@ -66,7 +67,6 @@ def decision() -> Decision:
     way = Way(wanted) if wanted else None
     if way is Way.MAVEN:
         return Decision(way=Way.MAVEN, reason=f"{VARIABLE}={way.value}")
-    from tests.services.containers import no_daemon
 
     refused = no_daemon()
     if way is Way.CONTAINERS:
