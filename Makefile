@@ -67,7 +67,7 @@ check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/
 image-trial: $(VENV)/.dev ## the steps of deploy/Dockerfile in a clean Debian, and the service run out of it (root, debootstrap)
 	$(BIN)/python -m tests.deploy.image_trial
 
-services: $(VENV)/.dev ## start the real services for tier 3; their addresses are in .services/env
+services: $(VENV)/.dev ## start the real services for tier 3, addresses in .services/env (CDC_SERVICES=maven or containers)
 	$(BIN)/python -m tests.services start
 
 services-stop: $(VENV)/.dev ## stop them
