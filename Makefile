@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 tier2 tier3 check image-trial services services-stop lock clean python
+.PHONY: help setup demo test tier1 tier2 tier3 check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,6 +67,18 @@ check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/
 image-trial: $(VENV)/.dev ## the steps of deploy/Dockerfile in a clean Debian, and the service run out of it (root, debootstrap)
 	$(BIN)/python -m tests.deploy.image_trial
 
+bench: $(VENV)/.dev ## what a change costs, here and in the loop that everyone writes: docs/performance.md (BENCH_ARGS="--rounds 3")
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-full: $(VENV)/.dev ## the same with every shape of records on 1, 100 and 1,000 shards: an hour or two
+	$(BIN)/python -m benchmarks --full $(BENCH_ARGS)
+
+bench-idle: $(VENV)/.dev ## what 1,000 shards cost in which nothing happens
+	$(BIN)/python -m benchmarks --only idle $(BENCH_ARGS)
+
+bench-latency: $(VENV)/.dev ## from a write to the reader of a topic
+	$(BIN)/python -m benchmarks --only latency $(BENCH_ARGS)
+
 services: $(VENV)/.dev ## start the real services for tier 3, addresses in .services/env (CDC_SERVICES=maven or containers)
 	$(BIN)/python -m tests.services start
 
@@ -82,7 +94,7 @@ lock: ## compile requirements/*.txt anew (needs uv; LOCK_ARGS="--upgrade")
 	$(UV) $(LOCK) --group go --output-file tests/services/go-requirements.txt
 
 # What the container has: every sink and registry, no emulator.
-IMAGE_EXTRAS := --extra kafka
+IMAGE_EXTRAS := --extra kafka --extra registry
 
 # One file for Python 3.11 and newer on every system, without the address of any index.
 LOCK = pip compile --quiet $(LOCK_ARGS) --universal --python-version 3.11 --generate-hashes \

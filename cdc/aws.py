@@ -69,6 +69,43 @@ KINDS: Mapping[str, ErrorKind] = {
     "ValidationError": ErrorKind.INVALID_REQUEST,
     "SerializationException": ErrorKind.INVALID_REQUEST,
     "UnknownOperationException": ErrorKind.INVALID_REQUEST,
+    # Amazon S3 API reference, Error responses.
+    "NoSuchBucket": ErrorKind.NOT_FOUND,
+    "NoSuchKey": ErrorKind.NOT_FOUND,
+    # Somebody aborted the upload, or the store lost it or a part of it: the file is written again.
+    "NoSuchUpload": ErrorKind.UNAVAILABLE,
+    "InvalidPart": ErrorKind.UNAVAILABLE,
+    # Damaged on its way; the same bytes may arrive next time.
+    "BadDigest": ErrorKind.UNAVAILABLE,
+    "XAmzContentChecksumMismatch": ErrorKind.UNAVAILABLE,
+    "XAmzContentSHA256Mismatch": ErrorKind.UNAVAILABLE,
+    "IncompleteBody": ErrorKind.UNAVAILABLE,
+    # Other calls for the same bucket or key, or a bucket that has just been made.
+    "OperationAborted": ErrorKind.UNAVAILABLE,
+    "ConditionalRequestConflict": ErrorKind.UNAVAILABLE,
+    "TemporaryRedirect": ErrorKind.UNAVAILABLE,
+    "InternalError": ErrorKind.UNAVAILABLE,
+    "ServerBusy": ErrorKind.THROTTLED,
+    "InvalidToken": ErrorKind.ACCESS_DENIED,
+    "TokenRefreshRequired": ErrorKind.ACCESS_DENIED,
+    "AllAccessDisabled": ErrorKind.ACCESS_DENIED,
+    "AccountProblem": ErrorKind.ACCESS_DENIED,
+    "RequestTimeTooSkewed": ErrorKind.ACCESS_DENIED,
+    # Only other settings help.
+    "InvalidBucketName": ErrorKind.CONFIGURATION,
+    "InvalidStorageClass": ErrorKind.CONFIGURATION,
+    "AccessControlListNotSupported": ErrorKind.CONFIGURATION,
+    "InvalidEncryptionAlgorithmError": ErrorKind.CONFIGURATION,
+    "PermanentRedirect": ErrorKind.CONFIGURATION,
+    "AuthorizationHeaderMalformed": ErrorKind.CONFIGURATION,
+    "IllegalLocationConstraintException": ErrorKind.CONFIGURATION,
+    "NotImplemented": ErrorKind.CONFIGURATION,
+    # AWS KMS, as S3 hands it on.
+    "KMS.NotFoundException": ErrorKind.NOT_FOUND,
+    "KMS.DisabledException": ErrorKind.ACCESS_DENIED,
+    "KMS.InvalidKeyUsageException": ErrorKind.CONFIGURATION,
+    "KMS.KMSInvalidStateException": ErrorKind.UNAVAILABLE,
+    "KMS.ThrottlingException": ErrorKind.THROTTLED,
 }
 """By code, never by exception class: `ThrottlingException` occurs, and `client.exceptions` does not have it."""
 

@@ -91,8 +91,8 @@ class Calls:
 
     def refused(self, error: CdcError) -> None:
         """Records what an error says of a permission, if that is what it is about."""
-        operation = next((name for name in self._resources if error.message.startswith(f"{name} of ")), None)
-        if operation is not None and is_refusal(error):
+        operation = error.message.partition(" ")[0]
+        if operation in self._resources and is_refusal(error):
             self._record(operation, allowed=False)
 
     def _record(self, operation: str, *, allowed: bool) -> None:
@@ -122,6 +122,8 @@ class Neighbours:
             role_session_name=role_session_name,
         )
         self._unasked: dict[str, list[str]] = {}
+        self._unreachable: dict[str, str] = {}
+        """Service and reason: asking again would take as long."""
 
     def ask(
         self, service: str, what: str, call: Callable[[Any], Any], *, at_the_endpoint: bool = False
@@ -134,6 +136,9 @@ class Neighbours:
             call: makes one read-only call.
             at_the_endpoint: the service is the one at the configuration's `endpoint_url`.
         """
+        if service in self._unreachable:
+            self._not_asked(self._unreachable[service], what)
+            return None
         endpoint_url = self._config.endpoint_url if at_the_endpoint else None
         try:
             if not aws.may_ask(self._session, service, self._config.endpoint_url):
@@ -151,7 +156,10 @@ class Neighbours:
                 client.close()
         except ClientError as error:
             self._not_asked(str(error.response.get("Error", {}).get("Code", "")) or "no code", what)
-        except (*aws.UNREACHABLE, *aws.DAMAGED, *aws.CREDENTIALS, *aws.CONFIGURATION) as error:
+        except aws.UNREACHABLE as error:
+            self._unreachable[service] = type(error).__name__
+            self._not_asked(type(error).__name__, what)
+        except (*aws.DAMAGED, *aws.CREDENTIALS, *aws.CONFIGURATION) as error:
             self._not_asked(type(error).__name__, what)
         return None
 

@@ -300,7 +300,8 @@ def dead_letters_replay(
     from cdc import config as configuration
     from cdc.observe.log import configure
     from cdc.runtime.clock import SystemClock
-    from cdc.runtime.replay import Replayed, Selection, replay
+    from cdc.runtime.replay import Selection, replay
+    from cdc.runtime.resend import Replayed
 
     configure("warning", "auto")
     told: list[Replayed] = []

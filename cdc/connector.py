@@ -102,7 +102,7 @@ class AwsAccess(ConfigModel):
     """An emulator's, a VPC endpoint; without it the region's own."""
     profile: str | None = None
     """Of the SDK's configuration files; without it the SDK's usual places for credentials."""
-    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[0-9]+:role/.+$", max_length=2048)] | None = (
+    role_arn: Annotated[str, Field(pattern=r"^arn:[\w-]+:iam::[\w-]*:role/.+$", max_length=2048)] | None = (
         None
     )
     """A role to assume, with the credentials of `profile` or of the usual places."""
@@ -223,6 +223,11 @@ def arn_start(access: AwsAccess, service: str) -> str:
     return f"arn:{role[1]}:{service}:{region}:{role[4]}:"
 
 
+def no_topic(_config: ConfigModel) -> str:
+    """Of a sink that has no topics."""
+    return ""
+
+
 def no_permissions(_config: ConfigModel, _context: SinkContext | SourceContext) -> Sequence[Statement]:
     """Of a connector that calls nothing at AWS."""
     return ()
@@ -246,6 +251,9 @@ class SinkConnector(Generic[S]):
     """The default envelope; None: takes the changes as they are, without Avro."""
     needs_new_image: bool = False
     """Useless on a stream without new images (KEYS_ONLY, OLD_IMAGE): refused."""
+    topic: Callable[[S], str] = no_topic
+    """The template of the topic that a table's changes go to ({table} {account} {region} {pipeline}), after which a schema
+    registry names its subjects; empty: the sink has no topics."""
     permissions: Callable[[S, SinkContext], Sequence[Statement]] = no_permissions
     """What a run asks of AWS for this sink; it makes no call. Empty for what is not at AWS."""
     guarded_seconds: Callable[[S], float | None] = not_guarded

@@ -261,10 +261,13 @@ class Batch:
         whole is nothing that can be cut up."""
         if not self._raw and self.body:
             try:
-                records = msgspec.json.decode(self.body, type=_RawAnswer).records
+                records = [
+                    (_numbered.decode(raw).dynamodb.sequence_number, bytes(raw))
+                    for raw in msgspec.json.decode(self.body, type=_RawAnswer).records
+                ]
             except (msgspec.DecodeError, UnicodeDecodeError):
                 records = []
-            self._raw.update((_numbered.decode(raw).dynamodb.sequence_number, bytes(raw)) for raw in records)
+            self._raw.update(records)
         return self._raw.get(change.sequence) or msgspec.json.encode(change)
 
     def reject(self, change: Change, kind: ErrorKind, reason: str) -> "Reject":

@@ -17,6 +17,7 @@ from cdc.ports import SchemaRegistry
 from schemas import avro, envelope
 from schemas.attribute_value import InvalidValueError, canonical_number, parse_item
 from schemas.envelope import EnvelopeName, WriteValue
+from schemas.subjects import Subjects
 
 _YEAR_10000 = 253_402_300_800
 """Epoch seconds."""
@@ -39,15 +40,23 @@ class DocumentEncoder:
         envelope: `debezium` or `flat`.
         pipeline: the name in Debezium's `source` block.
         release: the version of this software there.
+        subjects: under which names the schemas are registered; without it under the records' own.
     """
 
     def __init__(
-        self, registry: SchemaRegistry, envelope: EnvelopeName, *, pipeline: str, release: str
+        self,
+        registry: SchemaRegistry,
+        envelope: EnvelopeName,
+        *,
+        pipeline: str,
+        release: str,
+        subjects: Subjects | None = None,
     ) -> None:
         self._registry = registry
         self._envelope = envelope
         self._pipeline = pipeline
         self._release = release
+        self._subjects = subjects or Subjects()
         self._schemas: dict[tuple[str, tuple[KeyAttribute, ...]], _Schemas] = {}
 
     def check(self, stream: Stream) -> None:
@@ -105,10 +114,14 @@ class DocumentEncoder:
         schemas = self._schemas.get((table, key))
         if schemas is None:
             register = self._registry.register
+            of = {"account": stream.account, "region": stream.region}
             schemas = _Schemas(
-                register(envelope.key_subject(table), envelope.key_schema(table, key)),
                 register(
-                    envelope.value_subject(table, self._envelope),
+                    self._subjects.key(table, envelope.key_record(table), **of),
+                    envelope.key_schema(table, key),
+                ),
+                register(
+                    self._subjects.value(table, envelope.value_record(table, self._envelope), **of),
                     envelope.value_schema(table, key, self._envelope),
                 ),
             )

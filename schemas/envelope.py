@@ -2,11 +2,13 @@
 
 Every schema of a table depends on nothing but the table's name and its key schema, so it never changes. The names:
 
-- `cdc.{table}.Key`: the key attributes, typed. Its full name is its subject in the registry.
+- `cdc.{table}.Key`: the key attributes, typed.
 - `cdc.{table}.Value`: the key attributes and `item`, the image as DynamoDB JSON text; `item` is null where the stream
   has no image: then the row says that the item is there, and nothing else about it.
-- `cdc.{table}.Envelope`: Debezium's envelope around two of them; subject of the envelope `debezium`.
-- `cdc.{table}.Row`: the envelope `flat`, and its subject: key attributes, `item`, and four fields of metadata.
+- `cdc.{table}.Envelope`: Debezium's envelope around two of them; the record of the envelope `debezium`.
+- `cdc.{table}.Row`: the record of the envelope `flat`: key attributes, `item`, and four fields of metadata.
+
+`schemas.subjects` says under which subjects they stand in a registry.
 
 A number of a key is a string in canonical plain decimal: no fixed scale holds 1E-130 … 1E125, and a key's type must
 never move. Names are `schemas.names`'s; `dynamodb.name` and `dynamodb.type` keep what they were.
@@ -47,11 +49,11 @@ def full_name(table: str, record: str) -> str:
     return f"{_ROOT}.{avro_name(table)}.{record}"
 
 
-def key_subject(table: str) -> str:
+def key_record(table: str) -> str:
     return full_name(table, "Key")
 
 
-def value_subject(table: str, envelope: EnvelopeName) -> str:
+def value_record(table: str, envelope: EnvelopeName) -> str:
     return full_name(table, "Envelope" if envelope == "debezium" else "Row")
 
 

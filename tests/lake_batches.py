@@ -15,6 +15,7 @@ from cdc.testing.batches import CREATED_MS
 from cdc.testing.clock import ManualClock
 from connectors.lake import LakeConfig
 from connectors.lake.disk import Disk
+from connectors.lake.folder import LakeFolder
 from connectors.lake.sink import LakeSink
 
 
@@ -32,7 +33,7 @@ def at_hours(batch: Batch, hours: Sequence[float]) -> Batch:
     return replace(batch, changes=changes)
 
 
-class _NoThread(Executor):
+class NoThread(Executor):
     """Runs nothing: files appear by size, at shard ends and on request alone."""
 
     def submit(self, *_args: Any, **_more: Any) -> "Future[Any]":
@@ -58,7 +59,7 @@ def lake_sink(
         base=base,
         tables=["orders"],
         clock=clock if clock is not None else ManualClock(),
-        executor=lambda _: executor if executor is not None else _NoThread(),
+        executor=lambda _: executor if executor is not None else NoThread(),
         count_call=lambda _operation, _outcome: None,
     )
-    return LakeSink(config, context, disk=disk)
+    return LakeSink(config, context, LakeFolder.of(config, context, disk))

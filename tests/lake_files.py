@@ -1,6 +1,7 @@
 """What readers see of a lake: its files as fastavro reads them."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,28 @@ def visible_files(lake: Path) -> list[Path]:
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
     """Every row; fails on a file that is not whole."""
-    with path.open("rb") as file:
-        for row in fastavro.reader(file):
-            assert isinstance(row, dict)
-            yield row
+    return rows_of(path.read_bytes())
+
+
+def rows_of(data: bytes) -> Iterator[dict[str, Any]]:
+    for row in fastavro.reader(io.BytesIO(data)):
+        assert isinstance(row, dict)
+        yield row
 
 
 def lake_content(lake: Path) -> Content:
+    return content_of_files({str(path): path.read_bytes() for path in visible_files(lake)})
+
+
+def content_of_files(files: Mapping[str, bytes]) -> Content:
     """Each item's states by version, since files have no order among themselves. Fails if they are out of order within
     one file."""
     states: dict[str, list[ItemState]] = {}
-    for path in visible_files(lake):
+    for name, data in files.items():
         in_file: dict[str, str] = {}
-        for row in rows(path):
+        for row in rows_of(data):
             key, state = state_of_record(row)
-            assert in_file.get(key, "") < state.version, f"{path}: an item's states are out of order"
+            assert in_file.get(key, "") < state.version, f"{name}: an item's states are out of order"
             in_file[key] = state.version
             states.setdefault(key, []).append(state)
     return {key: sorted(of_key, key=lambda state: state.version) for key, of_key in states.items()}

@@ -3,15 +3,27 @@
 from cdc.config.editor_schema import json_schema
 from cdc.config.installed import Connectors, installed
 from cdc.config.loading import load
-from cdc.config.model import AdminConfig, Config, DeadLettersConfig, RegistryConfig, SchemaConfig, StateConfig
+from cdc.config.model import (
+    AdminConfig,
+    Config,
+    DeadLettersConfig,
+    DynamoDBStateConfig,
+    SchemaConfig,
+    SqliteStateConfig,
+    StateConfig,
+)
+from cdc.config.registry import ConfluentRegistryConfig, FilesRegistryConfig
 
 __all__ = [
     "AdminConfig",
     "Config",
+    "ConfluentRegistryConfig",
     "Connectors",
     "DeadLettersConfig",
-    "RegistryConfig",
+    "DynamoDBStateConfig",
+    "FilesRegistryConfig",
     "SchemaConfig",
+    "SqliteStateConfig",
     "StateConfig",
     "installed",
     "json_schema",

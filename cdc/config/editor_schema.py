@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar, Union
 from pydantic import BaseModel, Field, create_model
 
 from cdc.config.installed import Connectors, installed
-from cdc.config.model import Config
+from cdc.config.model import STATES, Config
 from cdc.connector import AnySinkConnector, AnySourceConnector
 
 Schema = dict[str, Any]
@@ -44,17 +44,19 @@ def plain_schema(connectors: Connectors) -> Schema:
     """As `json_schema`, for values that are written out: without variables."""
     sources = _models(connectors.sources, "source")
     sinks = _models(connectors.sinks, "sink")
+    states = [_named(name, "state", model) for name, model in STATES.items()]
     model = create_model(
         "Configuration",
         __base__=Config,
         source=(_union(sources), _described("source")),
         sinks=(_tuple_of(_union(sinks)), _described("sinks")),
+        state=(_union(states), _described("state")),
     )
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.setdefault("$defs", {})
     schema["title"] = "dynamodb-cdc configuration"
     schema["description"] = Config.__doc__
-    for kind, models in (("source", sources), ("sink", sinks)):
+    for kind, models in (("source", sources), ("sink", sinks), ("state", states)):
         for each in models:
             _type_first(definitions[each.__name__], kind)
     for part in (schema, *definitions.values()):
@@ -72,11 +74,12 @@ def plain_schema(connectors: Connectors) -> Schema:
 
 
 def _models(connectors: Mapping[str, Callable[[], C]], kind: str) -> list[type[BaseModel]]:
-    return [
-        # A title that says which type this is, on a class of its own: the connector's stays as it is.
-        create_model(f"{name}-{kind}", __base__=load().config, __doc__=load().config.__doc__)
-        for name, load in connectors.items()
-    ]
+    return [_named(name, kind, load().config) for name, load in connectors.items()]
+
+
+def _named(name: str, kind: str, config: type[BaseModel]) -> type[BaseModel]:
+    """With a title that says which type this is, on a class of its own: the original stays as it is."""
+    return create_model(f"{name}-{kind}", __base__=config, __doc__=config.__doc__)
 
 
 def _union(models: list[type[BaseModel]]) -> Any:

@@ -10,7 +10,7 @@ from cdc.config.problems import Loc
 
 LATER: Mapping[str, tuple[str, ...]] = {
     "schema.mode": ("typed", "declared"),
-    "schema.registry.type": ("confluent", "glue"),
+    "schema.registry.type": ("glue",),
     "schema.on_mismatch": (),
     "source.type": ("kinesis", "kcl"),
     "source.start": ("snapshot",),
@@ -22,9 +22,7 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "sinks.*.transforms": (),
     "sinks.kafka.delivery": ("exactly-once",),
     "sinks.lake.format": ("parquet", "jsonl"),
-    "sinks.lake.url": ("s3://*",),
     "sinks.replica.guard": ("side-table", "none"),
-    "state.type": ("dynamodb",),
     "dead_letters.type": ("s3", "sqs", "kafka"),
     "transforms": (),
     "runtime": ("kcl", "lambda"),

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from cdc.config.document import Document, read
 from cdc.config.installed import Connectors, installed
 from cdc.config.later import later
-from cdc.config.model import Config, Origin
+from cdc.config.model import STATES, Config, StateConfig
+from cdc.config.origin import Origin
 from cdc.config.problems import Loc, did_you_mean, listed, shown
 from cdc.config.validation import validated
 from cdc.connector import AnySinkConnector, AnySourceConnector, SinkConfig, SourceConfig
@@ -69,6 +70,10 @@ def _assemble(document: Document, base: Path, connectors: Connectors) -> Config:
 
     origin = Origin(base, problems, source_connector, tuple((sink.type, sink.connector) for sink in sinks))
     data = {**document.data, "source": source, "sinks": [sink.config for sink in sinks]}
+    if isinstance(data.get("state"), dict):
+        # One of several models: a union's own words would be about all of them. A bad one has been reported.
+        state = _state(document, data.pop("state"), origin)
+        data |= {"state": state} if state is not None else {}
     if source is None or not sinks or any(sink.config is None for sink in sinks):
         # What is wrong with them has been said; this is for the other sections.
         data |= {"source": SourceConfig.model_construct(), "sinks": [SinkConfig.model_construct()]}
@@ -125,6 +130,14 @@ def _sink(document: Document, entry: object, loc: Loc, connectors: Connectors) -
     return _Sink(loc, type_, connector, config)
 
 
+def _state(document: Document, data: dict[str, Any], origin: Origin) -> StateConfig | None:
+    loc: Loc = ("state",)
+    type_ = _type(document, {"type": "sqlite", **data}, loc, list(STATES), unknown="is no state store")
+    if not type_:
+        return None
+    return validated(STATES[type_], {**data, "type": type_}, loc, document, context=origin)
+
+
 def _mapping(document: Document, value: object, loc: Loc) -> dict[str, Any] | None:
     if isinstance(value, dict):
         return value
@@ -137,7 +150,14 @@ def _mapping(document: Document, value: object, loc: Loc) -> dict[str, Any] | No
     return None
 
 
-def _type(document: Document, data: Mapping[str, Any], loc: Loc, known: list[str]) -> str:
+def _type(
+    document: Document,
+    data: Mapping[str, Any],
+    loc: Loc,
+    known: list[str],
+    *,
+    unknown: str = "is not installed",
+) -> str:
     """The type, one of `known`; empty if it is not, which has been reported."""
     at = (*loc, "type")
     type_ = data.get("type")
@@ -151,7 +171,7 @@ def _type(document: Document, data: Mapping[str, Any], loc: Loc, known: list[str
         hint = f" (is it meant by {misspelt[0]}?)" if misspelt else ""
         problems.add(at, f"this key is missing{hint}; allowed: {listed(known)}")
     elif isinstance(type_, str):
-        given = problems.without_environment(f"{shown(type_)} is not installed{did_you_mean(type_, known)}")
+        given = problems.without_environment(f"{shown(type_)} {unknown}{did_you_mean(type_, known)}")
         problems.add(at, f"{given}; allowed: {listed(known)}")
     else:
         problems.add(at, f"is no word; allowed: {listed(known)}")

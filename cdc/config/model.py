@@ -1,16 +1,18 @@
 """The configuration as a model: the top, and the sections that are no connector's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo
+from pydantic import Field, PrivateAttr
 
-from cdc.config.problems import Loc, Problems
+from cdc.config.origin import BasedPath, Origin
+from cdc.config.problems import Loc
+from cdc.config.registry import RegistryConfig
 from cdc.connector import (
     AnySinkConnector,
     AnySourceConnector,
+    AwsAccess,
     ConfigModel,
     EnvelopeName,
     Name,
@@ -18,36 +20,6 @@ from cdc.connector import (
     SourceConfig,
 )
 from cdc.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a configuration was read, and the connectors of its source and sinks."""
-
-    base: Path
-    problems: Problems
-    source: AnySourceConnector | None = None
-    sinks: tuple[tuple[str, AnySinkConnector], ...] = ()
-    """Type and connector, in the order of `Config.sinks`."""
-
-
-def _from_base(path: Path, info: ValidationInfo) -> Path:
-    if not path.name:
-        raise ValueError("is no path of a file or folder")
-    return info.context.base / path if isinstance(info.context, Origin) else path
-
-
-BasedPath = Annotated[Path, AfterValidator(_from_base)]
-"""A path that is relative to the folder of the configuration file; absolute after loading."""
-
-
-class RegistryConfig(ConfigModel):
-    """Where schemas get their ids."""
-
-    type: Literal["files"] = "files"
-    """`files`: a folder, needs no server."""
-    path: BasedPath = Field("./cdc-schemas", validate_default=True)
-    """The folder: `{id}.avsc` and `index.json`."""
 
 
 class SchemaConfig(ConfigModel):
@@ -63,16 +35,49 @@ class SchemaConfig(ConfigModel):
 
 
 class StateConfig(ConfigModel):
-    """Where positions are kept."""
+    """Base of what says where positions are kept: what stands here is the runtime's, the rest the store's."""
 
-    type: Literal["sqlite"] = "sqlite"
-    """`sqlite`: one file on a local disk."""
-    path: BasedPath = Field("./cdc-state.db", validate_default=True)
-    """The file. Several pipelines can share it."""
     checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     """How often positions are saved: what at least once may deliver again after a crash."""
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
     """How long a process that is silent, on another host, still owns the pipeline."""
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        raise NotImplementedError
+
+
+class SqliteStateConfig(StateConfig):
+    """One file on a local disk."""
+
+    type: Literal["sqlite"] = "sqlite"
+    """Which state store this is. Without this key it is `sqlite`."""
+    path: BasedPath = Field("./cdc-state.db", validate_default=True)
+    """The file. Several pipelines can share it."""
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+
+class DynamoDBStateConfig(AwsAccess, StateConfig):
+    """A table in DynamoDB, for a pipeline that may start on any machine. See `docs/state.md`."""
+
+    type: Literal["dynamodb"]
+    """Which state store this is."""
+    table: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")] = "cdc_state"
+    """The table. Several pipelines can share it."""
+    create: bool = True
+    """Whether the table is created (on demand) where it is missing."""
+
+    @property
+    def place(self) -> str:
+        return f"the table {self.table}"
+
+
+STATES: Mapping[str, type[StateConfig]] = {"sqlite": SqliteStateConfig, "dynamodb": DynamoDBStateConfig}
+"""What `state.type` can be."""
 
 
 class DeadLettersConfig(ConfigModel):
@@ -110,7 +115,7 @@ class Config(ConfigModel):
     """How changes become Avro."""
     sinks: Annotated[tuple[SinkConfig, ...], Field(min_length=1)]
     """Where changes go: every sink gets all of them, and keeps its own position."""
-    state: StateConfig = Field({}, validate_default=True)
+    state: SqliteStateConfig | DynamoDBStateConfig = Field({}, validate_default=True)
     """Where positions are kept."""
     dead_letters: DeadLettersConfig = Field({}, validate_default=True)
     """Where changes go that a sink can never take."""

@@ -63,7 +63,9 @@ def _pages(schema: Schema) -> Iterator[str]:
     yield "## The file\n"
     yield from _table(schema, definitions)
     for key, value in schema["properties"].items():
-        if key not in ("source", "sinks"):
+        if key == "state":
+            yield from _typed(key, _options(value), definitions)
+        elif key not in ("source", "sinks"):
             yield from _sections(key, value, definitions)
     yield from _typed("source", _options(schema["properties"]["source"]), definitions)
     yield "## `sinks`\n"
@@ -95,7 +97,10 @@ def _typed(key: str, options: Iterable[Schema], definitions: Schema) -> Iterator
 
 
 def _sections(key: str, schema: Schema, definitions: Schema) -> Iterator[str]:
-    """The section of a key that holds a mapping, and those inside it."""
+    """The section of a key that holds a mapping, and those inside it; one for each type where there are several."""
+    if "oneOf" in schema:
+        yield from _typed(key, _options(schema), definitions)
+        return
     reference_ = _model_reference(schema)
     if reference_ is None:
         return
@@ -130,7 +135,7 @@ def _default(value: Schema, *, required: bool) -> str:
     if "default" not in value:
         return "empty"
     default = value["default"]
-    if _model_reference(value) is not None and default is not None:
+    if isinstance(default, dict):
         return "its defaults"
     return f"`{default}`" if isinstance(default, str) else json.dumps(default)
 
@@ -179,12 +184,12 @@ def _bounds(value: Schema) -> str:
 
 
 def _options(value: Schema) -> list[Schema]:
-    return list(value.get("oneOf", [value]))
+    return list(value.get("oneOf") or value.get("anyOf") or [value])
 
 
 def _model_reference(value: Schema) -> str | None:
     """The section that a value refers to, be it optional or not."""
-    for option in value.get("anyOf", [value]):
+    for option in value.get("anyOf") or value.get("oneOf") or [value]:
         if "$ref" in option:
             return str(option["$ref"])
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -30,7 +30,9 @@ _EXPECTED = {
     "path_type": "a path",
     "string_type": "text",
     "tuple_type": "a list",
+    "union_tag_not_found": _MAPPING,
 }
+_NO_SUCH_TYPE = ("union_tag_invalid", "union_tag_not_found")
 
 
 def validated(
@@ -59,10 +61,11 @@ def _add(
     detail: ErrorDetails, model: type[BaseModel], prefix: Loc, document: Document, sink_type: str
 ) -> None:
     problems = document.problems
-    loc: Loc = (*prefix, *detail["loc"])
+    tagged = detail["loc"]
+    loc: Loc = (*prefix, *_untagged(model, tagged))
     kind = detail["type"]
     if kind == "missing":
-        field = _field(model, detail["loc"])
+        field = _field(model, tagged)
         allowed = f"; allowed: {listed(choices)}" if (choices := _choices(field)) else ""
         problems.add(loc, f"this key is missing{allowed}", about_keys=True)
         return
@@ -70,18 +73,21 @@ def _add(
         if what := later(loc, sink_type, value_at(document.data, loc)):
             problems.not_in_this_version(loc, what)
             return
-        keys = _keys(model, detail["loc"][:-1])
+        keys = _keys(model, tagged[:-1])
         section = value_at(document.data, loc[:-1])
         unused = [key for key in keys if not (isinstance(section, Mapping) and key in section)]
         text = f"unknown key{did_you_mean(str(loc[-1]), unused)}; allowed: {listed(keys)}"
         problems.add(loc, text, about_keys=True)
         return
-    inside = loc
     # A loc may go on with the member of a union that was tried.
-    while len(inside) > len(prefix) and inside not in problems.lines:
-        inside = inside[:-1]
+    while tagged and (*prefix, *_untagged(model, tagged)) not in problems.lines:
+        tagged = tagged[:-1]
+    inside: Loc = (*prefix, *_untagged(model, tagged))
     value = value_at(document.data, inside)
-    choices = _choices(_field(model, inside[len(prefix) :]))
+    choices = _choices(_field(model, tagged))
+    if kind in _NO_SUCH_TYPE and isinstance(value, Mapping):
+        choices = list(_by_tag(_field(model, tagged)))
+        inside, value = (*inside, "type"), value.get("type")
     if what := later(inside, sink_type, value):
         problems.not_in_this_version(inside, what, listed(choices) if choices else "")
     else:
@@ -121,27 +127,44 @@ def _kind_of(value: object) -> str:
             return "a list"
 
 
-def _keys(model: type[BaseModel], loc: Loc) -> list[str]:
-    """The keys of the mapping at `loc`."""
-    if not loc:
-        return list(_fields(model))
-    field = _field(model, loc)
-    inside = _inner_model(field.annotation) if field is not None else None
+def _keys(model: type[BaseModel], tagged: Loc) -> list[str]:
+    """The keys of the mapping at `tagged`."""
+    inside = _walk(model, tagged)[2]
     return list(_fields(inside)) if inside is not None else []
 
 
-def _field(model: type[BaseModel], loc: Loc) -> FieldInfo | None:
-    """The field at `loc`, or whose list holds what is there."""
-    field = None
+def _field(model: type[BaseModel], tagged: Loc) -> FieldInfo | None:
+    """The field at `tagged`, or whose list holds what is there."""
+    return _walk(model, tagged)[1]
+
+
+def _untagged(model: type[BaseModel], tagged: Loc) -> Loc:
+    """Where it stands in the file: Pydantic names the type of a section that has several, after the section."""
+    return _walk(model, tagged)[0]
+
+
+def _walk(model: type[BaseModel], tagged: Loc) -> tuple[Loc, FieldInfo | None, type[BaseModel] | None]:
+    """Where a loc of Pydantic leads to: the loc without types, the field, and the model of the mapping that is there."""
+    loc: list[str | int] = []
+    field: FieldInfo | None = None
     inside: type[BaseModel] | None = model
-    for part in loc:
+    for part in tagged:
+        if field is not None and inside is None and part in (members := _by_tag(field)):
+            inside = members[str(part)]
+            continue
+        loc.append(part)
         if isinstance(part, int):
             continue
         field = _fields(inside).get(part) if inside is not None else None
-        if field is None:
-            return None
-        inside = _inner_model(field.annotation)
-    return field
+        inside = _inner_model(field.annotation) if field is not None and not _by_tag(field) else None
+    return tuple(loc), field, inside
+
+
+def _by_tag(field: FieldInfo | None) -> dict[str, type[BaseModel]]:
+    """The models of a section that has several types, by type."""
+    members = get_args(field.annotation) if field is not None else ()
+    annotated = [get_args(member) for member in members]
+    return {args[1].tag: args[0] for args in annotated if len(args) > 1 and isinstance(args[1], Tag)}
 
 
 def _fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:

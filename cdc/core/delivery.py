@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from cdc.core import policy
-from cdc.core.halting import finished, halt
+from cdc.core.halting import finished, halt, hold
 from cdc.core.letters import Letters
 from cdc.core.lineage import Lane, LaneEvent, LaneState, ShardEntry
 from cdc.core.messages import (
@@ -20,7 +20,7 @@ from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
-from cdc.errors import CdcError
+from cdc.errors import CdcError, RegistryError
 from cdc.model import Batch, Place, ShardKey, after, end_of_shard
 
 _EVIDENCE_SHARE = 144
@@ -94,6 +94,7 @@ class Delivery:
         lane, given = self._find(event.sink, event.shard, event.id)
         if lane is None or given is None or given.accepted:
             return
+        lane.hold = None
         self._accept(given, self._world.sinks[event.sink])
         self._world.touch(event.shard)
         sink = self._world.sinks[event.sink]
@@ -105,6 +106,8 @@ class Delivery:
         lane, given = self._find(event.sink, event.shard, event.id)
         if lane is None or given is None or given.delivered:
             return
+        if not given.accepted:
+            lane.hold = None
         self._accept(given, self._world.sinks[event.sink])
         given.delivered = True
         entry = self._world.entry(event.shard)
@@ -153,7 +156,8 @@ class Delivery:
         sink.redelivered += given.changes
         lane.tracker.fail(given)
         lane.evidence.records()
-        rule = policy.rule(policy.SINK, event.error)
+        table = policy.SCHEMAS if isinstance(event.error, RegistryError) else policy.SINK
+        rule = policy.rule(table, event.error)
         if rule.action is policy.Action.HALT_PIPELINE:
             world.stop(
                 policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy
@@ -167,6 +171,8 @@ class Delivery:
         elif rule.action is policy.Action.ISOLATE:
             if first:
                 self._refused(lane, given, event.error, rule.remedy)
+        elif rule.action is policy.Action.HOLD_SHARD:
+            hold(world, lane, event.error, rule.remedy)
         elif first and sink.is_open and given.opening == sink.openings:
             self._opening.lose(sink, event.error, rule.remedy)
 

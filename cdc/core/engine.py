@@ -101,6 +101,8 @@ class Engine:
                 self._delivery.durable(event)
             case m.WriteFailed():
                 self._delivery.failed(event)
+            case m.Learnt():
+                self._saving.remember(event.settings)
             case m.Flushed():
                 self._opening.flushed(event)
             case m.LettersWritten():
@@ -188,6 +190,8 @@ class Engine:
                     halt(self.world, self._saving, lane, event.error.message, rule.remedy)
             case Action.HALT_PIPELINE:
                 self.world.stop(1, event.error.message, rule.remedy)
+            case Action.HOLD_SHARD:
+                raise AssertionError("a source that fails is asked again; it is the sinks' shards that wait")
             case _:
                 assert_never(rule.action)
 

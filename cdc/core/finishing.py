@@ -117,11 +117,14 @@ class Finishing:
         if world.now.monotonic - progress < world.settings.stalled_seconds:
             return
         for sink in stuck:
-            reason = sink.error.message if sink.error else "it accepts nothing, or makes nothing durable"
+            hold = next((lane.hold for lane in world.lanes(sink.name) if lane.hold is not None), None)
+            error = sink.error or (hold.error if hold is not None else None)
+            reason = error.message if error else "it accepts nothing, or makes nothing durable"
+            remedy = sink.remedy or (hold.remedy if hold is not None else "")
             world.stop(
                 1,
                 f"sink {sink.name} made no progress for {world.settings.stalled_seconds:.0f} s: {reason}",
-                sink.remedy or "look at the destination and start again: nothing is lost",
+                remedy or "look at the destination and start again: nothing is lost",
             )
 
     def _source_fails(self) -> bool:
@@ -141,7 +144,10 @@ class Finishing:
     def _waits_for_the_source(self, sink: SinkEntry) -> bool:
         """It is well, and a shard of it has more to be read."""
         return sink.state is SinkState.UP and any(
-            lane.state is LaneState.FLOWING and lane.tracker.clear and not self._quiet(entry, lane)
+            lane.state is LaneState.FLOWING
+            and lane.hold is None
+            and lane.tracker.clear
+            and not self._quiet(entry, lane)
             for entry in self._world.entries()
             if (lane := entry.lanes.get(sink.name)) is not None
         )

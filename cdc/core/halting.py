@@ -1,8 +1,10 @@
-"""The two ends of a lane: finished, or halted until somebody decides."""
+"""A lane that stops: at its end, until somebody decides, or for a while."""
 
-from cdc.core.lineage import Lane, LaneEvent
+from cdc.core import policy
+from cdc.core.lineage import Hold, Lane, LaneEvent
 from cdc.core.saving import Saving
 from cdc.core.world import World
+from cdc.errors import CdcError
 
 
 def finished(world: World, lane: Lane) -> None:
@@ -14,6 +16,7 @@ def finished(world: World, lane: Lane) -> None:
 def halt(world: World, saving: Saving, lane: Lane, reason: str, remedy: str, *, gap: bool = False) -> None:
     """This shard stops at this sink; the others go on. A gap is saved, and outlives the process."""
     lane.move(LaneEvent.HALT)
+    lane.hold = None
     lane.halted_because, lane.remedy, lane.gap = reason, remedy, gap
     world.touch(lane.shard)
     if gap:
@@ -26,3 +29,22 @@ def halt(world: World, saving: Saving, lane: Lane, reason: str, remedy: str, *, 
         reason=reason,
         remedy=remedy,
     )
+
+
+def hold(world: World, lane: Lane, error: CdcError, remedy: str) -> None:
+    """This shard waits at this sink, longer with every failure in a row; its sink goes on with the others."""
+    failures = (lane.hold.failures if lane.hold is not None else 0) + 1
+    seconds = policy.backoff(failures, salt=lane.sink + lane.shard.shard)
+    lane.hold = Hold(error, remedy, world.now.monotonic + seconds, failures)
+    world.touch(lane.shard)
+    if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, 8th ... in a row
+        world.notice(
+            "error",
+            "shard-waits",
+            sink=lane.sink,
+            shard=lane.shard.shard,
+            reason=error.message,
+            remedy=remedy,
+            failures=failures,
+            retry_seconds=round(seconds, 2),
+        )

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from cdc.core.isolation import Isolation
 from cdc.core.tracker import Tracker
+from cdc.errors import CdcError
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
 
@@ -125,6 +126,18 @@ class Evidence:
         return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a shard waits at a sink that goes on."""
+
+    error: CdcError
+    remedy: str
+    until: float
+    """Monotonic: when it is tried again."""
+    failures: int
+    """In a row."""
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
     """One shard at one sink."""
@@ -136,6 +149,7 @@ class Lane:
     halted_because: str = ""
     remedy: str = ""
     gap: bool = False
+    hold: Hold | None = None
     started: float | None = None
     """Monotonic, also below 0: when this sink began on this stream, if that is saved or about to be."""
     epoch: int = 0

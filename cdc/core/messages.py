@@ -230,6 +230,13 @@ class WriteFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """Something that the pipeline is to know after a restart (an id of a schema registry)."""
+
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Flushed:
     sink: str
     error: CdcError | None
@@ -282,6 +289,7 @@ Event = (
     | Accepted
     | Durable
     | WriteFailed
+    | Learnt
     | Flushed
     | LettersWritten
     | LettersFailed

@@ -18,6 +18,8 @@ class Action(Enum):
     """Changes are lost to this reader: the shard stops until the operator decides."""
     ISOLATE = auto()
     """The batch is halved until the change that is to blame is found: that one becomes a dead letter."""
+    HOLD_SHARD = auto()
+    """This shard waits at this sink, and is tried again later and later; the sink and its other shards go on."""
     HALT_SHARD = auto()
     """This shard can't go on; the others do."""
     HALT_PIPELINE = auto()
@@ -72,10 +74,32 @@ SINK: dict[ErrorKind, Rule] = {
     ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
 }
 
+SCHEMAS: dict[ErrorKind, Rule] = {
+    # What is known needs no registry: only the shards that need a schema that is not known wait for it.
+    ErrorKind.UNAVAILABLE: Rule(Action.HOLD_SHARD, "look at the schema registry and at the network between"),
+    ErrorKind.THROTTLED: Rule(Action.HOLD_SHARD, "give the schema registry more capacity"),
+    ErrorKind.ACCESS_DENIED: Rule(
+        Action.HOLD_SHARD, "give or renew the schema registry's credentials, or the right to read and write"
+    ),
+    ErrorKind.NOT_FOUND: Rule(Action.HOLD_SHARD, "register the schema, or restore the registry"),
+    ErrorKind.MALFORMED: Rule(
+        Action.HOLD_SHARD, "look whether the endpoint is the schema registry that the configuration names"
+    ),
+    ErrorKind.UNENCODABLE: Rule(Action.HALT_SHARD, "the registry refuses the table's schema: see the reason"),
+    ErrorKind.INVALID_REQUEST: Rule(Action.HALT_SHARD, _CALLS_IT_WRONG),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+    ErrorKind.STATE_FORMAT: Rule(Action.HALT_PIPELINE, "restore the schema registry"),
+}
+
 STATE: dict[ErrorKind, Rule] = {
     ErrorKind.UNAVAILABLE: Rule(Action.RETRY, "look at the state store: a full disk, a lock, a network"),
     ErrorKind.THROTTLED: Rule(Action.RETRY, "give the state store more capacity"),
     ErrorKind.ACCESS_DENIED: Rule(Action.RETRY, "renew the credentials, or allow the state store's actions"),
+    ErrorKind.CONFIGURATION: Rule(Action.HALT_PIPELINE, "mend the configuration and start again"),
+    ErrorKind.STATE_FORMAT: Rule(
+        Action.HALT_PIPELINE, "restore the state from a copy, or begin anew without it"
+    ),
+    ErrorKind.NOT_FOUND: Rule(Action.HALT_PIPELINE, "restore the state store, or begin anew without it"),
     ErrorKind.NOT_OWNER: Rule(
         Action.HALT_PIPELINE, "another process has taken this pipeline over: end one of the two"
     ),

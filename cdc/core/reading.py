@@ -194,6 +194,12 @@ class Reading:
         for lane in entry.lanes.values():
             if world.ready(lane):
                 ready.append(lane)
+            elif (
+                lane.state is LaneState.FLOWING
+                and lane.hold is not None
+                and world.now.monotonic < lane.hold.until
+            ):
+                wake.append(lane.hold.until)
             elif lane.state is LaneState.FLOWING and world.sinks[lane.sink].starved:
                 # It is called once there is room; should that take long, it looks for itself.
                 wake.append(world.now.monotonic + _STARVED_SECONDS)

@@ -15,6 +15,9 @@ from cdc.ports import Saved
 
 IDENTITY = "state.identity"
 """The setting with the random name of a state."""
+FORMERLY = "state.formerly"
+"""The setting with the identities of the states whose place it took, between blanks: another host's witness may know only
+those."""
 RAN_AT = "state.ran_at"
 """The setting with the time (epoch seconds) at which the pipeline last ran with this state."""
 
@@ -107,7 +110,8 @@ def judge(
     if remembered.damaged and saved.starts:
         return Judgement(Finding.RIGHT, f"{witness}: damaged; it is written anew with the next run")
     identity = settings.get(IDENTITY)
-    if saved.starts and identity is not None and identity not in remembered.states:
+    names = {identity, *settings.get(FORMERLY, "").split()}
+    if saved.starts and identity is not None and names.isdisjoint(remembered.states):
         return Judgement(
             Finding.ANOTHER,
             f"{place}: not the state with which the pipeline {pipeline} ran until {_time(remembered.ran_at)}, says {witness}",

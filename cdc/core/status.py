@@ -40,6 +40,8 @@ class SinkStatus:
     dead_letters: int
     """Written by this process."""
     batches: int
+    waits: str = ""
+    """Why shards wait although the sink goes on; the first reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Status:
 
 
 def status(world: World) -> Status:
+    waits: dict[str, str] = {}
+    for lane in world.lanes():
+        if lane.hold is not None:
+            waits.setdefault(lane.sink, lane.hold.error.message)
     sinks = tuple(
         SinkStatus(
             sink.name,
@@ -67,6 +73,7 @@ def status(world: World) -> Status:
             sink.redelivered,
             sink.dead_letters,
             sink.batches,
+            waits.get(sink.name, ""),
         )
         for sink in world.sinks.values()
     )
@@ -98,7 +105,7 @@ def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
         len(lane.tracker.open),
         _waits_for(world, lane),
         lane.gap,
-        lane.remedy,
+        lane.hold.remedy if lane.hold is not None else lane.remedy,
     )
 
 
@@ -128,6 +135,8 @@ def _waits_for(world: World, lane: Lane) -> str:
         return f"sink {sink.name} is {sink.state.value}"
     if lane.state is LaneState.WAITING:
         return "its parent is not finished at this sink"
+    if lane.hold is not None:
+        return lane.hold.error.message
     if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:
         return (
             f"sink {sink.name} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"

@@ -207,6 +207,7 @@ class World:
         return (
             lane.state is LaneState.FLOWING
             and sink.may_be_given
+            and (lane.hold is None or self.now.monotonic >= lane.hold.until)
             and not tracker.returning
             and tracker.unaccepted is None
             and lane.isolation.letter is None

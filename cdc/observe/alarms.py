@@ -35,7 +35,18 @@ def alarms(
 
 def _shards(shards: Iterable[ShardReport], gaps: Iterable[GapReport]) -> Iterator[AlarmReport]:
     halted = set()
+    waiting = set()
     for shard in shards:
+        if shard.state == "flowing" and shard.waits_for and shard.remedy:
+            cause = (shard.sink, shard.table, shard.waits_for)
+            if cause not in waiting:  # one for all shards of the table
+                waiting.add(cause)
+                yield AlarmReport(
+                    severity="error",
+                    about=f"sink {shard.sink}, table {shard.table}",
+                    message=f"waits: {shard.waits_for}",
+                    remedy=shard.remedy,
+                )
         if shard.state == "halted":
             halted.add((shard.sink, shard.stream, shard.shard))
             what = "changes expired before they were delivered" if shard.gap else "halted"

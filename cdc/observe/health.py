@@ -39,7 +39,8 @@ class LoopHealth:
 
 
 def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[str]) -> Health:
-    """Ready: every configured table's shards are listed, the source answers, and every configured sink is open.
+    """Ready: every configured table's shards are listed, the source answers, every configured sink is open, and
+    none of its shards has to wait for something outside.
 
     Args:
         status: the newest one; None before the first.
@@ -60,4 +61,6 @@ def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[s
             reasons.append(f"sink {name} is not there yet")
         elif not is_open(sink):
             reasons.append(f"sink {name} is {sink.state}" + (f": {sink.error}" if sink.error else ""))
+        elif sink.waits:
+            reasons.append(f"sink {name}: shards wait: {sink.waits}")
     return Health(ok=not reasons, reasons=tuple(reasons))

@@ -45,14 +45,14 @@ def print_check(report: CheckReport) -> None:
             remedy = f" (remedy: {finding.remedy})" if finding.level == "warning" and finding.remedy else ""
             found.add_row(name, mark, escape(finding.text + remedy))
     console.print(found)
-    permissions = Table("part", "permission", "", "resource", box=None, pad_edge=False)
+    permissions = Table("part", "permission", "verdict", "resource", box=None, pad_edge=False)
     for part in report.parts:
         for one in part.permissions:
             permissions.add_row(part.part, one.action, _VERDICTS[one.verdict], escape(one.resource))
     if permissions.rows:
         console.print()
         console.print(permissions)
-    estimates = Table("part", "estimate", "", "per", "", box=None, pad_edge=False)
+    estimates = Table("part", "estimate", "figure", "per", "basis", box=None, pad_edge=False)
     for part in report.parts:
         for guess in part.estimates:
             estimates.add_row(part.part, guess.what, _range(guess), guess.per, escape(guess.basis))

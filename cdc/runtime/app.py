@@ -11,21 +11,20 @@ import structlog
 from cdc.config import Config
 from cdc.core import policy
 from cdc.core.engine import Engine
-from cdc.core.messages import Stop, StopRequested
+from cdc.core.messages import Learnt, Stop, StopRequested
 from cdc.core.remembrance import Judgement
 from cdc.core.status import Status
 from cdc.core.world import Settings
-from cdc.errors import CdcError, ConfigError, ErrorKind, StateError
+from cdc.errors import CdcError, ConfigError, ErrorKind, RegistryError, StateError
 from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
-from cdc.ports import Clock, Lease, Saved, Source
+from cdc.ports import Clock, Lease, Saved, SchemaRegistry, Source
 from cdc.runtime import signals
 from cdc.runtime.assembly import (
     dead_letters_of,
     judgement_of,
     outlets_of,
-    remembered_registry,
     source_of,
     state_of,
 )
@@ -35,11 +34,14 @@ from cdc.runtime.clock import SystemClock
 from cdc.runtime.dispatch import Dispatcher, Inbox, Outlet, Ports, guarded
 from cdc.runtime.loop import Loop
 from cdc.runtime.ownership import owned
+from cdc.runtime.registry import registry_of, remembered_registry
 from cdc.runtime.witnessed import WitnessedStore
 from cdc.runtime.workers import Workers
 
 _CLOSE_SECONDS = 1.5
 """After the engine's own end: for a process that ends within ten seconds of a signal."""
+_NOT_THE_CONFIGURATION = (ErrorKind.STATE_FORMAT, ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+"""Of a state store that cannot be read: another start may find it well."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -69,11 +71,12 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.enter_context(signals.handled(lambda: inbox.put(StopRequested())))
         source = source_of(config, clock, metrics.api_call)
         stack.callback(source.close)
-        outlets = outlets_of(config, workers, clock, metrics.api_call)
+        registry = _registry(config, inbox, metrics)
+        outlets = outlets_of(config, registry, workers, clock, metrics.api_call)
         refusal = _look_before_the_start(config, source, clock)
         if refusal is not None:
             return Outcome(refusal)
-        state, lease, saved = stack.enter_context(owned(config, clock, unreleased))
+        state, lease, saved = stack.enter_context(owned(config, clock, unreleased, metrics.api_call))
         judgement = judgement_of(config, saved, clock)
         if (refusal := _refusal(judgement)) is not None:
             return Outcome(refusal)
@@ -84,8 +87,11 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
                 reason=judgement.message,
                 remedy=judgement.remedy,
             )
+        remember = {
+            **config.remembered(),
+            **remembered_registry(config, registry, saved.settings or {}, create=True),
+        }
         saved = state.adopt(lease, saved, lost=judgement.lost)
-        remember = {**config.remembered(), **remembered_registry(config, saved.settings or {}, create=True)}
         # Before the lease is released: nothing works on the state any more.
         stack.callback(lambda: left_behind.extend(workers.close(_CLOSE_SECONDS)))
         around = _Surroundings(clock, metrics, workers, inbox, source, outlets, state, lease, saved, remember)
@@ -156,6 +162,14 @@ def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
         return stop
 
 
+def _registry(config: Config, inbox: Inbox, metrics: Metrics) -> SchemaRegistry:
+    """What it learns is saved with the positions."""
+    try:
+        return registry_of(config, lambda settings: inbox.put(Learnt(settings)), metrics.api_call)
+    except RegistryError as error:
+        raise ConfigError(error.message, remedy=remedy(policy.SCHEMAS, error)) from error
+
+
 def _settings(config: Config, until_caught_up: bool) -> Settings:
     return Settings(
         start=config.source.start,
@@ -168,17 +182,13 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
 
 def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop | None:
     """What refuses a start changes nothing: on a first one with a wrong source there is not even a state file."""
-    state = state_of(config, read_only=True)
-    state.open()
     try:
-        saved = state.load()
+        saved = _saved(config)
         refusal = _refusal(judgement_of(config, saved, clock))
     except CdcError as error:
-        if error.kind is ErrorKind.STATE_FORMAT:
+        if error.kind in _NOT_THE_CONFIGURATION:
             raise
         raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
-    finally:
-        state.close()
     if refusal is None and not saved.starts:
         try:
             for table in config.source.tables:
@@ -186,6 +196,15 @@ def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop
         except CdcError as error:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
     return refusal
+
+
+def _saved(config: Config) -> Saved:
+    state = state_of(config, read_only=True)
+    try:
+        state.open()
+        return state.load()
+    finally:
+        state.close()
 
 
 def _refusal(judgement: Judgement) -> Stop | None:

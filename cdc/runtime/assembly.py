@@ -1,15 +1,16 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from cdc.config import Config
-from cdc.connector import EnvelopeName, SinkContext, SourceContext
+from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
+from cdc.connector import AnySinkConnector, EnvelopeName, SinkContext, SourceContext
 from cdc.core.remembrance import Judgement, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
-from cdc.ports import Clock, DeadLetters, Encoder, Saved, Source, StateStore
+from cdc.ports import Clock, DeadLetters, Encoder, Saved, SchemaRegistry, Source, StateStore
 from cdc.runtime.dispatch import Outlet
 from cdc.runtime.encoding import SharedEncoder
 from cdc.runtime.witness import WitnessFile
@@ -17,7 +18,8 @@ from cdc.runtime.workers import Workers
 from connectors.dead_letters import FileDeadLetters
 from connectors.state_sqlite import SqliteStateStore
 from schemas.document import DocumentEncoder
-from schemas.registry.files import FilesRegistry
+from schemas.envelope import key_record, value_record
+from schemas.subjects import Subjects
 
 CountCall = Callable[[str, str], None]
 
@@ -75,7 +77,7 @@ def sinks_that_need_new_images(config: Config) -> Sequence[str]:
 
 
 @contextmanager
-def packages_of(place: str) -> Iterator[None]:
+def packages_of(place: str, *, extra: str = "") -> Iterator[None]:
     """A connector imports its vendor's package when it is built: an extra that is not installed shows here.
 
     Raises:
@@ -88,7 +90,9 @@ def packages_of(place: str) -> Iterator[None]:
             raise
         raise ConfigError(
             f"{place} needs the Python package {error.name}, which is not installed",
-            remedy="pip install 'dynamodb-cdc[all]', or the extra that is named after the connector",
+            remedy=f"pip install 'dynamodb-cdc[{extra}]'"
+            if extra
+            else "pip install 'dynamodb-cdc[all]', or the extra that is named after the connector",
         ) from None
 
 
@@ -99,8 +103,29 @@ def source_of(config: Config, clock: Clock, count_call: CountCall) -> CheckedSou
         return CheckedSource(connector.build(settings, context), sinks_that_need_new_images(config))
 
 
-def state_of(config: Config, *, read_only: bool = False) -> StateStore:
-    return SqliteStateStore(config.state.path, config.pipeline, read_only=read_only)
+def uncounted(operation: str, outcome: str) -> None:
+    """Only what runs counts its calls."""
+
+
+def state_of(config: Config, *, read_only: bool = False, count_call: CountCall = uncounted) -> StateStore:
+    """
+    Raises:
+        StateError: the SDK finds no region, or no credentials.
+    """
+    match config.state:
+        case SqliteStateConfig(path=path):
+            return SqliteStateStore(path, config.pipeline, read_only=read_only)
+        case DynamoDBStateConfig() as state:
+            from connectors.state_dynamodb.build import state_store
+
+            return state_store(
+                state,
+                state.table,
+                config.pipeline,
+                create=state.create,
+                count_call=count_call,
+                read_only=read_only,
+            )
 
 
 def witness_of(config: Config) -> WitnessFile:
@@ -122,7 +147,7 @@ def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
         sinks=[sink.name for sink in config.sinks],
         start=config.source.start,
         now=clock.now().wall,
-        place=f"the state {config.state.path}",
+        place=f"the state {config.state.place}",
         witness=f"the witness {file.path}",
     )
 
@@ -144,50 +169,60 @@ def sink_context(
     )
 
 
-_REGISTRY = "schema.registry.files"
+def subjects_of(config: Config, sink: Any, connector: AnySinkConnector) -> Subjects:
+    """Under which names this sink's schemas are registered. In a folder ids go by the schema alone."""
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig) or settings.subject == "record-name":
+        return Subjects()
+    topic = connector.topic(sink)
+    return Subjects(settings.subject, topic, config.pipeline) if topic else Subjects()
 
 
-def remembered_registry(config: Config, saved: Mapping[str, str], *, create: bool) -> dict[str, str]:
-    """What the state remembers of the schema registry, where a sink needs one.
-
-    Raises:
-        ConfigError: it is another one than before: ids, and with them keys and their partitions, would change.
-    """
-    if all(config.envelope_of(sink) is None for sink in config.sinks):
-        return {}
-    path = config.schema_.registry.path
-    identity = FilesRegistry(path).identity(create=create and _REGISTRY not in saved)
-    if identity != saved.get(_REGISTRY, identity):
-        raise ConfigError(
-            f"{path}: not the schema registry with which this pipeline's positions were saved",
-            remedy="restore the folder: what was delivered cannot be read without its ids, and new ids would give the "
-            "same items other keys; or begin anew under another pipeline name",
-        )
-    return {_REGISTRY: identity}
+def known_subjects(config: Config) -> list[str]:
+    """The subjects that a run will use, as far as they do not depend on the account and region of a stream."""
+    found: dict[str, None] = {}
+    for sink, connector in config.sinks_with_connectors():
+        envelope = config.envelope_of(sink)
+        subjects = subjects_of(config, sink, connector)
+        if envelope is None or "{account}" in subjects.topic or "{region}" in subjects.topic:
+            continue
+        for table in config.source.tables:
+            found[subjects.key(table, key_record(table))] = None
+            found[subjects.value(table, value_record(table, envelope))] = None
+    return list(found)
 
 
 def outlets_of(
     config: Config,
+    registry: SchemaRegistry,
     workers: Workers,
     clock: Clock,
     count_call: CountCall,
     *,
     only: Collection[str] | None = None,
 ) -> dict[str, Outlet]:
-    """Every sink, or `only` these, with its thread and its encoder; sinks that want the same bytes share one encoder."""
-    encoders: dict[EnvelopeName, Encoder] = {}
-    registry = FilesRegistry(config.schema_.registry.path)
+    """Every sink, or `only` these, with its thread and its encoder; sinks that want the same bytes under the same ids share
+    one encoder."""
+    encoders: dict[tuple[EnvelopeName, Subjects], Encoder] = {}
     outlets = {}
     for sink, connector in config.sinks_with_connectors():
         if only is not None and sink.name not in only:
             continue
         envelope = config.envelope_of(sink)
-        if envelope is not None and envelope not in encoders:
-            release = importlib.metadata.version("dynamodb-cdc")
-            encoder = DocumentEncoder(registry, envelope, pipeline=config.pipeline, release=release)
-            encoders[envelope] = SharedEncoder(encoder)
+        encoder = None
+        if envelope is not None:
+            subjects = subjects_of(config, sink, connector)
+            encoder = encoders.get((envelope, subjects))
+            if encoder is None:
+                release = importlib.metadata.version("dynamodb-cdc")
+                encoder = SharedEncoder(
+                    DocumentEncoder(
+                        registry, envelope, pipeline=config.pipeline, release=release, subjects=subjects
+                    )
+                )
+                encoders[envelope, subjects] = encoder
         with packages_of(f"sink {sink.name}"):
             built = connector.build(sink, sink_context(config, sink.name, workers, clock, count_call))
         thread = workers.pool(f"sink-{sink.name}", 1)
-        outlets[sink.name] = Outlet(built, encoders[envelope] if envelope is not None else None, thread)
+        outlets[sink.name] = Outlet(built, encoder, thread)
     return outlets

@@ -14,6 +14,8 @@ from cdc.ports import Clock
 from cdc.runtime.dispatch import Crashed, Dispatcher, Inbox
 
 _PUBLISH_SECONDS = 1.0
+_RENEWALS_WHEN_FAILING = 15
+"""How often a renewal that fails is tried while the lease lasts; one that succeeds, three times."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -122,4 +124,6 @@ class Loop:
             self._lost = error
         else:
             self._not_renewed = error.message
+            # Soon again: one call that was throttled or lost is not to cost a third of the lease.
+            self._renew_due = min(self._renew_due, asked_at + self._lease_seconds / _RENEWALS_WHEN_FAILING)
             _log.warning("lease-not-renewed", reason=error.message)

@@ -59,7 +59,7 @@ def reset(
         return _begin_anew(config, sink, shard, to, clock)
     if not saved.starts:
         raise ConfigError(
-            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
             remedy="run it first: a sink without a position begins where source.start says",
         )
     with _owned(config, clock) as (state, lease, saved, _):

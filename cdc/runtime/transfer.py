@@ -13,7 +13,8 @@ from cdc.observe.plain import duration, utc
 from cdc.observe.positions import from_bytes, to_dict
 from cdc.ports import Clock, Saved
 from cdc.process import is_dead, this_process
-from cdc.runtime.assembly import remembered_registry, state_of, witness_of
+from cdc.runtime.assembly import state_of, uncounted, witness_of
+from cdc.runtime.registry import registry_of, remembered_registry, unlearnt
 from cdc.runtime.witness import write_whole
 from cdc.runtime.witnessed import WitnessedStore
 
@@ -49,7 +50,7 @@ def export_positions(config: Config, clock: Clock) -> Exported:
         state.close()
     if not saved.starts:
         raise ConfigError(
-            f"the pipeline {config.pipeline} has nothing saved in {config.state.path}",
+            f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
             remedy="look at `pipeline` and `state` in the configuration",
         )
     warning = ""
@@ -96,7 +97,8 @@ def import_positions(config: Config, path: Path, *, replace: bool, clock: Clock)
     if not saved.starts:
         raise ConfigError(f"{path}: no positions in it", remedy="name another file")
     config.check_remembered(saved.settings or {})
-    remembered_registry(config, saved.settings or {}, create=False)
+    registry = registry_of(config, unlearnt, uncounted)
+    remembered_registry(config, registry, saved.settings or {}, create=False)
     state = WitnessedStore(state_of(config), witness_of(config), clock)
     state.open()
     try:
@@ -105,7 +107,7 @@ def import_positions(config: Config, path: Path, *, replace: bool, clock: Clock)
             present = state.load()
             if (present.starts or present.cursors or present.gaps) and not replace:
                 raise ConfigError(
-                    f"{config.state.path} has {len(present.cursors)} positions of the pipeline {config.pipeline} already",
+                    f"{config.state.place} has {len(present.cursors)} positions of the pipeline {config.pipeline} already",
                     remedy="--replace, if those of the file are to count instead; `cdc positions export` keeps a copy",
                 )
             after = state.adopt(lease, saved, replaces=True)

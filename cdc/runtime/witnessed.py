@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 
-from cdc.core.remembrance import IDENTITY, RAN_AT, Remembered
+from cdc.core.remembrance import FORMERLY, IDENTITY, RAN_AT, Remembered
 from cdc.core.status import Status
 from cdc.errors import ErrorKind, StateError
 from cdc.observe.figures import figures
@@ -14,6 +14,7 @@ from cdc.ports import Clock, Lease, Owner, Saved, StateChange, StateStore
 from cdc.runtime.witness import NOTHING, WitnessFile
 
 REFRESH_SECONDS = 60.0
+_MOST_FORMER = 20
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -93,6 +94,9 @@ class WitnessedStore:
             # A crash between the two leaves either state, and both are the pipeline's.
             self._file.write(replace(self._present, states=(*before.states, own), ran_at=known.ran_at))
         settings = {IDENTITY: own}
+        former = (saved.settings or {}).get(FORMERLY, "").split()
+        if replaced := [name for name in known.states if name not in (own, *former)]:
+            settings[FORMERLY] = " ".join([*former, *replaced][-_MOST_FORMER:])
         if self._counts or not begun:
             settings[RAN_AT] = repr(self._present.ran_at)
         change = with_epochs(saved, self._present.epochs)

@@ -181,7 +181,7 @@ class MemorySink:
             return
         refused = [c for c in batch.changes if fault.unwanted(c)] if isinstance(fault, Reject) else []
         self.destination.delivered += [Delivered(batch, c) for c in batch.changes if c not in refused]
-        if self._keeps_positions:
+        if self._keeps_positions and not batch.replayed:
             self.destination.positions[entry.shard] = batch.end
         if isinstance(fault, FailAfterWrite):
             self._receipts.fail(entry, _error(fault.kind))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 from cdc.errors import CdcError, DeadLetterError, ErrorKind, StateError
 from cdc.model import ShardKey
@@ -31,6 +32,8 @@ class MemoryState:
     epoch: int = 0
     ended: set[tuple[str, int, str]] = field(default_factory=set)
     """(host, pid, process start) of owners that are dead."""
+    lock: Lock = field(default_factory=Lock)
+    """Several stores may have this state, each with its thread."""
 
     def end(self, owner: Owner) -> None:
         """The process of this owner ends, without a release."""
@@ -50,6 +53,12 @@ class MemoryStore:
 
     def acquire(self, owner: Owner, *, lease_seconds: float, now: float, above: int = 0) -> Lease:
         done = _meet(self.faults, "acquire", StateError)
+        with self.state.lock:
+            lease = self._acquired(owner, lease_seconds, now, above)
+        done()
+        return lease
+
+    def _acquired(self, owner: Owner, lease_seconds: float, now: float, above: int) -> Lease:
         state = self.state
         if state.lease is not None:
             present = state.lease.owner
@@ -64,14 +73,14 @@ class MemoryStore:
         state.lease = Lease(replace(owner, heartbeat=now), state.epoch)
         state.expires = now + lease_seconds
         self._lease_seconds[state.epoch] = lease_seconds
-        done()
         return state.lease
 
     def renew(self, lease: Lease, *, now: float, admin: str = "") -> None:
         done = _meet(self.faults, "renew", StateError)
-        owner = self._owned(lease).owner
-        self.state.lease = Lease(replace(owner, heartbeat=now, admin=admin or owner.admin), lease.epoch)
-        self.state.expires = now + self._lease_seconds[lease.epoch]
+        with self.state.lock:
+            owner = self._owned(lease).owner
+            self.state.lease = Lease(replace(owner, heartbeat=now, admin=admin or owner.admin), lease.epoch)
+            self.state.expires = now + self._lease_seconds[lease.epoch]
         done()
 
     def owner(self) -> Owner | None:
@@ -83,14 +92,16 @@ class MemoryStore:
 
     def save(self, lease: Lease, change: StateChange) -> None:
         done = _meet(self.faults, "save", StateError)
-        self._owned(lease)
-        self.state.saved = _changed(self.state.saved, change)
+        with self.state.lock:
+            self._owned(lease)
+            self.state.saved = _changed(self.state.saved, change)
         done()
 
     def release(self, lease: Lease) -> None:
         done = _meet(self.faults, "release", StateError)
-        if self.state.lease is not None and self.state.lease.epoch == lease.epoch:
-            self.state.lease = None
+        with self.state.lock:
+            if self.state.lease is not None and self.state.lease.epoch == lease.epoch:
+                self.state.lease = None
         done()
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 They extend `cdc.testing.sink_contract`, which says how cases are used.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from cdc.errors import ErrorKind
@@ -29,6 +30,15 @@ class PositionCases(SinkCases):
             run.deliver([shard.batch(), shard.batch(end=True)])
         with self.run(tmp_path, shard) as run:
             assert run.claimed == {shard.key: shard.position}
+
+    def test_what_is_replayed_is_no_place_to_go_on_from(self, tmp_path: Path) -> None:
+        shard = Table().shard()
+        first, last = history(shard, batches=2)
+        with self.run(tmp_path, shard) as run:
+            run.deliver([first, last])
+            run.deliver([replace(first, replayed=True)])
+        with self.run(tmp_path, shard) as run:
+            assert run.claimed == {shard.key: last.end}
 
 
 class FencingCases(PositionCases):

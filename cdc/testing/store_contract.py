@@ -3,7 +3,8 @@
     class TestSqlite(FormatCases):
         def make_store(self, base: Path, pipeline: str = "pipeline") -> StateStore: ...
 
-`StoreCases` hold for all; `FormatCases` for one whose state another version may have written.
+`StoreCases` hold for all; `FormatCases` for one whose state another version may have written; `OutageCases` for one that
+can be made to fail.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 from cdc.errors import ErrorKind, StateError
 from cdc.model import BEGINNING, Place, Position, ShardKey, after, end_of_shard
@@ -284,6 +286,66 @@ class StoreCases:
             store.save(lease, StateChange(cursors=cursors))
             assert contents(store.load()) == contents(Saved(cursors))
 
+    def test_saves_the_cursors_of_a_thousand_shards_and_any_of_them_again(self, tmp_path: Path) -> None:
+        """Three sinks: more rows than one request or item of some stores can hold."""
+        sinks = ("bus", "lake", "dr")
+        cursors = {
+            (sink, number): cursor(number, after(str(10**20 + number)), sink=sink)
+            for number in range(1000)
+            for sink in sinks
+        }
+        with self.owned(tmp_path) as (store, lease):
+            store.save(lease, StateChange(cursors=list(cursors.values())))
+            assert contents(store.load()) == contents(Saved(list(cursors.values())))
+            again = {(sink, 500): cursor(500, after("7" * 21), sink=sink) for sink in sinks}
+            ended = {("bus", number): cursor(number, end_of_shard("8" * 21)) for number in range(300)}
+            cursors |= again | ended
+            store.save(lease, StateChange(cursors=[*again.values(), *ended.values()]))
+            assert contents(store.load()) == contents(Saved(list(cursors.values())))
+            gone = [("bus", number) for number in range(0, 300, 2)]
+            store.save(lease, StateChange(forget=[(sink, cursor(number).shard) for sink, number in gone]))
+            left = [found for key, found in cursors.items() if key not in gone]
+        with self.opened(tmp_path) as store:
+            assert contents(store.load()) == contents(Saved(left))
+
+    def test_a_parent_goes_and_its_children_begin_in_one_save(self, tmp_path: Path) -> None:
+        with self.owned(tmp_path) as (store, lease):
+            store.save(lease, StateChange(cursors=[cursor(0, end_of_shard("9"))]))
+            children = [cursor(1), cursor(2)]
+            store.save(lease, StateChange(cursors=children, forget=[("bus", cursor(0).shard)]))
+            assert contents(store.load()) == contents(Saved(children))
+
+    def test_what_is_forgotten_and_saved_by_one_change_is_saved(self, tmp_path: Path) -> None:
+        with self.owned(tmp_path) as (store, lease):
+            store.save(lease, StateChange(cursors=[cursor(0, end_of_shard("9"))]))
+            store.save(lease, StateChange(cursors=[cursor(0)], forget=[("bus", cursor(0).shard)]))
+            assert contents(store.load()) == contents(Saved([cursor(0)]))
+
+    def test_of_two_that_acquire_at_once_one_is_the_owner(self, tmp_path: Path) -> None:
+        owners = [self.elsewhere(), replace(self.elsewhere(), pid=4243)]
+        for number in range(5):
+            with (
+                self.opened(tmp_path, f"p{number}") as one,
+                self.opened(tmp_path, f"p{number}") as other,
+                ThreadPoolExecutor(2) as pool,
+            ):
+                start = Barrier(2)
+
+                def come(store: StateStore, owner: Owner, start: Barrier = start) -> Lease | StateError:
+                    start.wait(10)
+                    try:
+                        return store.acquire(owner, lease_seconds=LEASE_SECONDS, now=NOW)
+                    except StateError as error:
+                        return error
+
+                answers = list(pool.map(come, (one, other), owners))
+                [lease] = [answer for answer in answers if isinstance(answer, Lease)]
+                [refused] = [answer for answer in answers if isinstance(answer, StateError)]
+                assert refused.kind is ErrorKind.NOT_OWNER
+                assert lease.owner.host in refused.message
+                winner = one if answers[0] is lease else other
+                winner.save(lease, StateChange(cursors=[cursor(number)]))
+
     def test_one_save_is_seen_whole_or_not_at_all(self, tmp_path: Path) -> None:
         rounds = 40
 
@@ -307,6 +369,10 @@ class StoreCases:
                 Saved([cursor(1)], settings={"a": "1"}, epochs={"bus": 1})
             )
             assert contents(two.load()) == contents(Saved([cursor(2)]))
+            one.release(lease)
+            assert one.owner() is None
+            assert two.owner() == other.owner
+            two.save(other, StateChange(cursors=[cursor(3)]))
 
     def test_opens_again(self, tmp_path: Path) -> None:
         for number in range(3):
@@ -338,6 +404,73 @@ class FormatCases(StoreCases):
     def test_refuses_what_is_no_state(self, tmp_path: Path) -> None:
         self.make_foreign(tmp_path)
         assert error_of(self.make_store(tmp_path).open).kind is ErrorKind.STATE_FORMAT
+
+
+class OutageCases(StoreCases):
+    """Cases for a store that can be made to fail."""
+
+    def break_it(self, base: Path) -> None:
+        """Every save and renewal in this place fails from now on, and nothing of it happens."""
+        raise NotImplementedError
+
+    def lose_its_answers(self, base: Path) -> None:
+        """Every save and renewal in this place happens from now on, and fails."""
+        raise NotImplementedError
+
+    def mend_it(self, base: Path) -> None:
+        """It is well again."""
+        raise NotImplementedError
+
+    def test_a_save_that_failed_is_not_seen_and_can_be_repeated(self, tmp_path: Path) -> None:
+        change = StateChange(cursors=[cursor(0, after("2")), cursor(1)], settings={"a": "1"})
+        with self.owned(tmp_path) as (store, lease), self.opened(tmp_path) as visitor:
+            store.save(lease, StateChange(cursors=[cursor(0, after("1"))]))
+            self.break_it(tmp_path)
+            for _ in range(3):
+                error = error_of(lambda: store.save(lease, change))
+                assert error.kind in (ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+            self.mend_it(tmp_path)
+            assert contents(visitor.load()) == contents(Saved([cursor(0, after("1"))]))
+            store.save(lease, change)
+            assert contents(visitor.load()) == contents(Saved(change.cursors, settings=change.settings))
+
+    def test_a_save_whose_answer_was_lost_is_no_lost_lease(self, tmp_path: Path) -> None:
+        change = StateChange(cursors=[cursor(0, after("2")), cursor(1)])
+        with self.owned(tmp_path) as (store, lease), self.opened(tmp_path) as visitor:
+            store.save(lease, StateChange(cursors=[cursor(0, after("1")), cursor(9)]))
+            self.lose_its_answers(tmp_path)
+            assert error_of(lambda: store.save(lease, change)).kind is ErrorKind.UNAVAILABLE
+            self.mend_it(tmp_path)
+            more = replace(change, forget=[("bus", cursor(9).shard)])
+            store.save(lease, more)
+            assert contents(visitor.load()) == contents(Saved(change.cursors))
+            store.save(lease, StateChange(cursors=[cursor(2)]))
+            assert contents(visitor.load()) == contents(Saved([*change.cursors, cursor(2)]))
+
+    def test_a_renewal_that_failed_is_no_lost_lease(self, tmp_path: Path) -> None:
+        with self.owned(tmp_path) as (store, lease):
+            for fail in (self.break_it, self.lose_its_answers):
+                fail(tmp_path)
+                error = error_of(lambda: store.renew(lease, now=NOW + 5))
+                assert error.kind in (ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE)
+                self.mend_it(tmp_path)
+                store.renew(lease, now=NOW + 6)
+                store.save(lease, StateChange(cursors=[cursor()]))
+
+    def test_who_comes_after_a_lost_answer_finds_one_of_the_two(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as first, self.opened(tmp_path) as second:
+            stale = first.acquire(self.ended_process(), lease_seconds=LEASE_SECONDS, now=NOW)
+            first.save(stale, StateChange(cursors=[cursor(0, after("1"))]))
+            self.lose_its_answers(tmp_path)
+            error_of(lambda: first.save(stale, StateChange(cursors=[cursor(0, after("2"))])))
+            self.mend_it(tmp_path)
+            lease = second.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW)
+            found = second.load()
+            assert contents(found) in [contents(Saved([cursor(0, after(place))])) for place in "12"]
+            error = error_of(lambda: first.save(stale, StateChange(cursors=[cursor(0, after("3"))])))
+            assert error.kind is ErrorKind.NOT_OWNER
+            assert contents(second.load()) == contents(found)
+            second.save(lease, StateChange(cursors=[cursor(0, after("4"))]))
 
 
 def contents(saved: Saved) -> tuple[object, ...]:

@@ -40,8 +40,10 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
     try:
         for table in config.tables:
             try:
-                stream, shards = _find(source, config, table, calls)
+                calls.about(_resources(config, table))
+                stream = source.stream(table)
                 streams.append(stream)
+                shards = source.shards(stream).shards
                 still_open += sum(not shard.closed for shard in shards)
                 listings += max(1, -(-len(shards) // SHARDS_A_PAGE))
                 seen += _stream_notes(source, stream, shards, now)
@@ -65,15 +67,10 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
     return seen
 
 
-def _find(
-    source: DynamoDBStreams, config: DynamoDBStreamsConfig, table: str, calls: Calls
-) -> tuple[Stream, Sequence[Shard]]:
+def _resources(config: DynamoDBStreamsConfig, table: str) -> dict[str, str]:
+    """By operation."""
     of_stream = stream_arn(config, table)
-    calls.about(
-        {"DescribeTable": table_arn(config, table), **dict.fromkeys(OPERATIONS_OF_A_STREAM, of_stream)}
-    )
-    stream = source.stream(table)
-    return stream, source.shards(stream).shards
+    return {"DescribeTable": table_arn(config, table), **dict.fromkeys(OPERATIONS_OF_A_STREAM, of_stream)}
 
 
 def _stream_notes(

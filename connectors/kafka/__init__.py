@@ -22,4 +22,10 @@ def _probe(config: KafkaConfig, context: SinkContext) -> Sequence[Seen]:
     return probe(config, context)
 
 
-CONNECTOR = SinkConnector(config=KafkaConfig, build=_build, probe=_probe, envelope="debezium")
+CONNECTOR = SinkConnector(
+    config=KafkaConfig,
+    build=_build,
+    probe=_probe,
+    envelope="debezium",
+    topic=lambda config: config.topic,
+)

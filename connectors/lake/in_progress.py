@@ -1,16 +1,17 @@
-"""A file that is being written: rows gather into blocks, blocks go to the disk."""
+"""A file that is being written: rows gather into blocks, blocks into chunks, chunks go to the storage."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from cdc.model import Durability, ShardKey
 from cdc.receipts import Undurable
 from connectors.lake.container import SYNC_BYTES, Codec, block, header
-from connectors.lake.disk import Disk
-from connectors.lake.folder import LakeFolder
+from connectors.lake.lanes import Call, Lane, Lanes
 from connectors.lake.partition import Partition
+from connectors.lake.storage import Storage, Terms
 
 BLOCK_BYTES = 256 * 1024
 """Rows are held in memory up to here: enough to compress well, little enough for many files at once."""
@@ -36,14 +37,19 @@ class Waiting:
 
 
 class InProgress:
-    """One Avro file of one partition and one schema. Methods raise `OSError`, after which only `abandon` may follow.
+    """One Avro file of one partition and one schema. All under the sink's lock.
+
+    What fails is the lanes' to tell: after it the file is given up, and nothing that is asked of it does anything.
 
     Args:
         opened_at: monotonic seconds.
+
+    Raises:
+        SinkError: no file could be made.
     """
 
     def __init__(
-        self, key: FileKey, folder: LakeFolder, disk: Disk, *, codec: Codec, opened_at: float
+        self, key: FileKey, storage: Storage, lanes: Lanes, *, codec: Codec, opened_at: float
     ) -> None:
         self.key = key
         self.opened_at = opened_at
@@ -51,25 +57,36 @@ class InProgress:
         """Whose rows are in it."""
         self.waiting: list[Waiting] = []
         """The batches that have rows in it."""
-        self._folder = folder
-        self._disk = disk
+        self._terms: Terms = storage.terms
+        self._lanes = lanes
+        self._lane = Lane()
         self._codec: Codec = codec
         self._sync = os.urandom(SYNC_BYTES)
-        self._name = folder.new_name()
         self._rows = bytearray()
         self._count = 0
-        self._written = 0
-        self._file: int | None = disk.create(folder.in_progress(self._name))
-        try:
-            self._write(header(key.schema, codec, self._sync, replayed=key.replayed))
-        except OSError:
-            self.abandon()
-            raise
+        self._chunk = bytearray(header(key.schema, codec, self._sync, replayed=key.replayed))
+        self._handed_over = 0
+        self._sealed = 0
+        self._file = storage.create(key.partition)
 
     @property
     def size(self) -> int:
         """Bytes, those not yet written included."""
-        return self._written + len(self._rows)
+        return self._handed_over + self.held
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory that are not on their way yet."""
+        return len(self._chunk) + len(self._rows)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much `hand_over` would hand over."""
+        return len(self._chunk)
+
+    @property
+    def is_given_up(self) -> bool:
+        return self._lane.is_given_up
 
     def append(self, values: Sequence[bytes], waiting: Waiting) -> None:
         waiting.files += 1
@@ -78,43 +95,43 @@ class InProgress:
         self._rows += b"".join(values)
         self._count += len(values)
         if len(self._rows) >= BLOCK_BYTES:
-            self._write_block()
+            self._end_block()
 
-    def sync(self) -> None:
-        """Brings all rows to the disk; more may follow."""
+    def hand_over(self) -> None:
+        """Gives the storage what there is of the next chunk."""
+        chunk = self._take_chunk()
+        self._lanes.push(self._lane, Call(partial(self._file.write, chunk), len(chunk)))
+
+    def seal(self) -> None:
+        """Gives the storage all that is left; only `publish` may follow."""
         if self._count:
-            self._write_block()
-        self._disk.sync(self._open_file())
+            self._end_block()
+        chunk = self._take_chunk()
+        self._sealed = len(chunk)
+        # A storage may keep the end of a file until it publishes it.
+        self._lanes.push(self._lane, Call(partial(self._file.seal, chunk)))
 
-    def publish(self) -> None:
-        """Makes the file visible. It must be synced."""
-        file, self._file = self._open_file(), None
-        self._disk.close(file)
-        self._folder.publish(self._name, self.key.partition)
+    def publish(self, then: Callable[[], None]) -> None:
+        """Makes the file visible. It must be sealed."""
+        self._lanes.push(self._lane, Call(self._file.publish, self._sealed, then))
 
     def abandon(self) -> None:
-        """Gives the file up, and the room that it takes; what cannot be removed now is a leftover of this writer."""
-        file, self._file = self._file, None
-        try:
-            if file is not None:
-                self._disk.close(file)
-            self._folder.discard(self._name)
-        except OSError:
-            return
-
-    def _open_file(self) -> int:
-        if self._file is None:
-            raise ValueError("used after it was published or abandoned")
-        return self._file
-
-    def _write_block(self) -> None:
-        self._write(block(self._rows, self._count, self._codec, self._sync))
+        """Gives the file up, and the memory and the room that it takes."""
         self._rows.clear()
-        self._count = 0
+        self._chunk.clear()
+        self._lanes.give_up(self._lane, self._file.abandon)
 
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            taken = self._disk.write(self._open_file(), rest)
-            self._written += taken
-            rest = rest[taken:]
+    def _end_block(self) -> None:
+        rows, self._rows = self._rows, bytearray()
+        count, self._count = self._count, 0
+        self._gather(block(rows, count, self._codec, self._sync))
+
+    def _gather(self, data: bytes) -> None:
+        self._chunk += data
+        if len(self._chunk) >= self._terms.chunk_bytes:
+            self.hand_over()
+
+    def _take_chunk(self) -> bytearray:
+        chunk, self._chunk = self._chunk, bytearray()
+        self._handed_over += len(chunk)
+        return chunk

@@ -148,7 +148,10 @@ class Database:
     def _connect_to_read(self) -> sqlite3.Connection:
         """Without a log nobody is writing, and all is in the file itself: then `immutable` keeps SQLite from making a log
         and its index, which it could not remove again, and which might belong to the wrong user (sqlite.org/wal.html,
-        "Read-Only Databases")."""
+        "Read-Only Databases"). Where a process died while it made the file, there is a rollback journal, and only SQLite
+        may read past that: it takes back what was half done."""
+        if Path(f"{self._path}-journal").exists():
+            return self._connect("mode=rw")
         has_log = Path(f"{self._path}-wal").exists()
         return self._connect("mode=ro" if has_log else "mode=ro&immutable=1")
 

@@ -17,6 +17,7 @@ import msgspec
 
 from cdc.errors import ErrorKind, RegistryError
 from cdc.model import RegisteredSchema
+from schemas.registry.identity import same_json
 
 FORMAT_VERSION = 1
 
@@ -65,14 +66,14 @@ class FilesRegistry:
             RegistryError: `STATE_FORMAT` if the folder is damaged or a newer version wrote it, `ACCESS_DENIED`,
                 `CONFIGURATION` if the path is no folder, `UNAVAILABLE` for a full or failing disk.
         """
-        identity = _identity(schema)
+        identity = same_json(schema)
         with self._mapped_errors(), self._locked():
             index = self._read_index(create=True)
             ids = index.subjects.setdefault(subject, [])
             known = {id_ for subject_ids in index.subjects.values() for id_ in subject_ids}
             for id_ in [*ids, *sorted(known - set(ids))]:
                 text = self._read_schema(id_)
-                if _identity(text) == identity:
+                if same_json(text) == identity:
                     break
             else:
                 id_, text = self._next_id(), schema
@@ -139,7 +140,7 @@ class FilesRegistry:
         name = f"{id_}.avsc"
         try:
             text = (self._path / name).read_text(encoding="utf-8")
-            _identity(text)
+            same_json(text)
         except FileNotFoundError:
             raise self._damaged("is missing, although the index names it", name) from None
         except ValueError:
@@ -182,11 +183,6 @@ class FilesRegistry:
             no_folder = error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
             kind = ErrorKind.CONFIGURATION if no_folder else ErrorKind.UNAVAILABLE
             raise RegistryError(kind, f"{self._path}: {error.strerror}") from error
-
-
-def _identity(schema: str) -> str:
-    """Equal for texts that are the same JSON, properties included."""
-    return json.dumps(json.loads(schema), sort_keys=True)
 
 
 def _index_text(index: _Index) -> str:

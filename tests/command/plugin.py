@@ -1,4 +1,4 @@
-"""Sinks of a third party, as an installed distribution brings them: `hanging` and `crashing`."""
+"""Sinks of a third party, as an installed distribution brings them: `hanging`, `crashing` and `picky`."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Literal
 
 from cdc.connector import SinkConfig, SinkConnector
+from cdc.errors import ErrorKind, SinkError
 from cdc.model import Durability
 from cdc.ports import Receipt
 from connectors.null import NullSink
@@ -25,6 +26,33 @@ class Crashing(SinkConfig):
 
     type: Literal["crashing"]
     how: Literal["write", "durable", "open", "probe"]
+
+
+class Picky(SinkConfig):
+    """Refuses every batch with a change that has one of these attributes; notes the numbers of the others."""
+
+    type: Literal["picky"]
+    path: str
+    refuses: tuple[str, ...] = ()
+
+
+class PickySink(NullSink):
+    def __init__(self, config):
+        super().__init__(config.name)
+        self.config = config
+
+    def write(self, batch):
+        changes = batch.batch.changes
+        for attribute in self.config.refuses:
+            if any(f'"{attribute}"'.encode() in bytes(change.dynamodb.new_image) for change in changes):
+                receipt = Receipt(Future(), Future())
+                error = SinkError(ErrorKind.REJECTED, "there is something in it")
+                receipt.accepted.set_exception(error)
+                receipt.durable.set_exception(error)
+                return receipt
+        with open(self.config.path, "a") as file:
+            file.writelines(f"{change.sequence}\\n" for change in changes)
+        return super().write(batch)
 
 
 class HangingSink(NullSink):
@@ -73,11 +101,13 @@ def probe(config, context):
 
 
 HANGING = SinkConnector(Hanging, lambda config, context: HangingSink(config.name), lambda config, context: [], None)
+PICKY = SinkConnector(Picky, lambda config, context: PickySink(config), lambda config, context: [], None)
 CRASHING = SinkConnector(Crashing, lambda config, context: CrashingSink(config), probe, None)
 '''
 
 _ENTRY_POINTS = """\
 [cdc.sinks]
+picky = third_party_sinks:PICKY
 hanging = third_party_sinks:HANGING
 crashing = third_party_sinks:CRASHING
 """

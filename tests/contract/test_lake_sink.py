@@ -8,8 +8,7 @@ from cdc.ports import Sink
 from cdc.testing.content import Content
 from cdc.testing.encoding import encode
 from cdc.testing.sink_contract import OutageCases
-from connectors.lake import LakeConfig
-from connectors.lake.sink import LakeSink
+from connectors.lake import CONNECTOR, LakeConfig
 from tests.lake_files import lake_content
 
 
@@ -17,10 +16,8 @@ class LakeCases(OutageCases):
     settings: ClassVar[Mapping[str, object]] = {}
 
     def make_sink(self, context: SinkContext) -> Sink:
-        return LakeSink(
-            LakeConfig.model_validate({"name": "lake", "type": "lake", "url": "file:lake", **self.settings}),
-            context,
-        )
+        settings = {"name": "lake", "type": "lake", "url": "file:lake", **self.settings}
+        return CONNECTOR.build(LakeConfig.model_validate(settings), context)
 
     def encode(self, batch: Batch) -> EncodedBatch:
         return encode(batch)

@@ -327,9 +327,6 @@ sinks:
     region: us-east-1
     table: copy
     guard: GUARD
-state:
-  type: dynamodb
-  table: positions
 dead_letters:
   type: LETTERS
 """
@@ -342,8 +339,7 @@ LATER_LINES = {
     19: "sinks[1].format",
     22: "sinks[2].url",
     27: "sinks[3].guard",
-    29: "state.type",
-    32: "dead_letters.type",
+    29: "dead_letters.type",
 }
 ROUNDS = [
     {

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from cdc.model import ShardKey
 from cdc.ports import DeadLetter
 from connectors.dead_letters import FileDeadLetters
 from tests.command.folder import file_sink, lines, tree, write
-from tests.command.process import Ended, cdc, running
+from tests.command.plugin import install
+from tests.command.process import Ended, Running, cdc, eventually, running
+from tests.command.proxy import proxy
 from tests.dynamodb_streams.tables import Tables
 
 SECRET = "a value of an item"
 LINE = json.loads((Path(schemas.__file__).parent / "file-line.schema.json").read_text("utf-8"))
+RUN = ("run", "pipeline.yaml", "--until-caught-up")
 LAKE = {"name": "lake", "type": "lake", "url": "file:./lake", "flush_after_seconds": 0.2}
 
 
@@ -229,3 +233,83 @@ def test_beside_a_run_it_lists_and_does_not_replay(folder: Path) -> None:
         assert str(run.process.pid) in refused.err
         run.stop()
     assert len(lines(folder / "file.jsonl")) == 2
+
+
+def test_a_sink_that_refuses_whole_batches_gets_all_but_what_is_to_blame(
+    tables: Tables, tmp_path: Path
+) -> None:
+    table = tables.create()
+    poison = {7, 8, 31}
+    for at in range(40):
+        tables.put(table, at, **({"poison": {"BOOL": True}} if at in poison else {}))
+    env = install(tmp_path / "site")
+    picky = {"name": "picky", "type": "picky", "path": "./taken", "refuses": ["poison"]}
+    write(tmp_path, tables.url, table, [file_sink(), picky])
+    ended = cdc(tmp_path, *RUN, env=env)
+    assert ended.code == 0, ended.err
+    written = lines(tmp_path / "file.jsonl")
+    numbers = {line["sequence"]: int(line["key"]["at"]["N"]) for line in written}
+    assert len(numbers) == 40
+    taken = [numbers[sequence] for sequence in (tmp_path / "taken").read_text().split()]
+    assert taken == [at for at in range(40) if at not in poison]
+    found = json.loads(cdc(tmp_path, "dead-letters", "list", "pipeline.yaml", "--json", env=env).out)
+    assert [numbers[letter["sequence"]] for letter in found] == sorted(poison)
+    assert {letter["reason"] for letter in found} == {"there is something in it"}
+
+    replay = ("dead-letters", "replay", "pipeline.yaml", "--all", "--force")
+    still = cdc(tmp_path, *replay, env=env)
+    assert (still.code, still.out.count("refused: there is something in it")) == (1, 3)
+    write(tmp_path, tables.url, table, [file_sink(), picky | {"refuses": []}])
+    mended = cdc(tmp_path, *replay, env=env)
+    assert mended.code == 0, mended.text
+    taken = [numbers[sequence] for sequence in (tmp_path / "taken").read_text().split()]
+    assert taken[37:] == sorted(poison)
+
+
+def keyless(answer: dict[str, Any]) -> None:
+    for record in answer["Records"]:
+        del record["dynamodb"]["Keys"]
+
+
+def test_a_flood_halts_its_sink_until_the_limit_is_raised(tables: Tables, table: str, tmp_path: Path) -> None:
+    with proxy(tables.url) as front:
+        front.edits["GetRecords"] = keyless
+        limit = {"max_dead_letters_per_minute": 1}
+        write(tmp_path, front.url, table, [file_sink()], dead_letters=limit)
+        ended = cdc(tmp_path, *RUN)
+        assert ended.code == 1
+        assert "sink file, which is halted: 2 changes were refused within a minute" in ended.err
+        assert "the record has no keys" in ended.err
+        assert "remedy: " in ended.err
+        assert "max_dead_letters_per_minute" in ended.err.split("remedy: ")[-1]
+        assert not listed(tmp_path)
+
+        with running(tmp_path) as run:
+            run.event("sink-halted")
+            halted = partial(is_said, run, "/ready", 503, "sink file is halted")
+            eventually(halted, "a halted sink is not ready", run=run)
+            eventually(lambda: sink_of(run)["state"] == "halted", "the status", run=run)
+            assert "max_dead_letters_per_minute" in sink_of(run)["remedy"]
+            alarms = json.loads(run.admin("/status")[1])["alarms"]
+            (alarm,) = (alarm for alarm in alarms if alarm["about"] == "sink file")
+            assert (alarm["severity"], alarm["remedy"]) == ("error", sink_of(run)["remedy"])
+            metrics = run.admin("/metrics")[1]
+            assert 'cdc_sink_up{pipeline="orders",sink="file"} 0.0' in metrics
+            run.stop()
+
+        write(tmp_path, front.url, table, [file_sink()], dead_letters={"max_dead_letters_per_minute": 2})
+        raised = cdc(tmp_path, *RUN)
+        assert raised.code == 0, raised.err
+        assert len(listed(tmp_path)) == 2
+
+
+def is_said(run: Running, path: str, code: int, what: str) -> bool:
+    answered, body = run.admin(path)
+    return answered == code and what in body
+
+
+def sink_of(run: Running) -> dict[str, Any]:
+    sinks = json.loads(run.admin("/status")[1])["sinks"]
+    (found,) = (sink for sink in sinks if sink["name"] == "file")
+    assert isinstance(found, dict)
+    return found

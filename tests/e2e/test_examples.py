@@ -1,10 +1,12 @@
 """The files in `examples/`: all are configurations, and the first is run as its README says."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import fastavro
 import pytest
 
@@ -12,6 +14,8 @@ from cdc import config
 from tests.command.folder import lines
 from tests.command.process import cdc
 from tests.dynamodb_streams.tables import Tables, enabled
+from tests.lake_files import rows_of
+from tests.s3.buckets import files_of, new_bucket
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FILES = sorted(EXAMPLES.glob("*.yaml"))
@@ -30,8 +34,11 @@ def test_each_is_a_configuration(path: Path) -> None:
     assert loaded.sinks
 
 
-def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
+def make_orders(tables: Tables) -> None:
+    """The table that the examples name, new, with three changes of one order."""
     client = tables.client
+    if "orders" in client.list_tables()["TableNames"]:
+        client.delete_table(TableName="orders")
     client.create_table(
         TableName="orders",
         BillingMode="PAY_PER_REQUEST",
@@ -43,6 +50,9 @@ def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
         client.put_item(TableName="orders", Item={"id": {"S": "o-1"}, "total": {"N": total}})
     client.delete_item(TableName="orders", Key={"id": {"S": "o-1"}})
 
+
+def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
+    make_orders(tables)
     shutil.copy(EXAMPLES / "orders-local.yaml", tmp_path)
     environment = {"DYNAMODB_ENDPOINT_URL": tables.url, "CDC_ADMIN_PORT": "0"}
     checked = cdc(tmp_path, "check", "orders-local.yaml", env=environment)
@@ -58,3 +68,35 @@ def test_the_local_one_runs(tables: Tables, tmp_path: Path) -> None:
     assert rows == ["c", "u", "d"]
     assert cdc(tmp_path, "status", "orders-local.yaml", env=environment).code == 0
     assert not lines(tmp_path / "cdc-dead-letters" / "orders-local.lines.jsonl")
+
+
+def test_the_one_on_s3_runs(tables: Tables, tmp_path: Path) -> None:
+    make_orders(tables)
+    store = boto3.client(
+        "s3",
+        endpoint_url=tables.url,
+        region_name="eu-west-1",
+        aws_access_key_id="made-up",
+        aws_secret_access_key="made-up",
+    )
+    bucket = new_bucket(store)
+    shutil.copy(EXAMPLES / "lake-s3.yaml", tmp_path)
+    environment = {
+        "DYNAMODB_ENDPOINT_URL": tables.url,
+        "S3_ENDPOINT_URL": tables.url,
+        "LAKE_BUCKET": bucket,
+        "BUCKET_OWNER": "123456789012",  # whom everything belongs to there
+        "CDC_ADMIN_PORT": "0",
+    }
+    checked = cdc(tmp_path, "check", "lake-s3.yaml", env=environment)
+    assert checked.code == 0, checked.text
+    assert f"bucket {bucket} answers" in checked.text
+    ran = cdc(tmp_path, "run", "lake-s3.yaml", "--until-caught-up", env=environment)
+    assert ran.code == 0, ran.err
+    (file,) = files_of(store, bucket).items()
+    assert re.fullmatch(r"raw/orders/dt=[\d-]{10}/hour=\d\d/orders-lake\.lake\.[\w-]+\.avro", file[0])
+    assert [row["__op"] for row in rows_of(file[1])] == ["c", "u", "d"]
+    missing = cdc(tmp_path, "check", "lake-s3.yaml", env=environment | {"LAKE_BUCKET": "not-there"})
+    assert missing.code == 2
+    assert "create the bucket" in missing.text
+    store.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -15,13 +16,19 @@ from cdc.observe.positions import to_dict
 from cdc.ports import Saved, SavedCursor, SavedStart
 from tests.command.folder import file_sink, lines, tree, write
 from tests.command.process import Ended, cdc, eventually, launch, running
-from tests.dynamodb_streams.tables import Tables
+from tests.dynamodb_streams.tables import REGION, Tables
 
 EXPORT = ("positions", "export", "pipeline.yaml")
 IMPORT = ("positions", "import", "pipeline.yaml")
 
 STORES: Mapping[str, Callable[[Tables], dict[str, Any]]] = {
     "sqlite": lambda _: {"path": "./another.db"},
+    "dynamodb": lambda tables: {
+        "type": "dynamodb",
+        "table": f"state-{uuid4().hex}",
+        "region": REGION,
+        "endpoint_url": tables.url,
+    },
 }
 """`state` of a configuration, for a store that has nothing yet; the tables say where a DynamoDB is."""
 
@@ -46,9 +53,11 @@ def arrived(folder: Path, sink: str) -> list[str]:
 
 
 def deliver(folder: Path, count: int) -> str:
+    def all_have() -> bool:
+        return all(len(arrived(folder, sink)) >= count for sink in ("file", "other"))
+
     with running(folder) as run:
-        for sink in ("file", "other"):
-            eventually(lambda sink=sink: len(arrived(folder, sink)) >= count, f"{count} at {sink}", run=run)
+        eventually(all_have, f"{count} changes at both", run=run)
         return run.stop().err
 
 

@@ -21,6 +21,7 @@ from tests.iam.roles import FOLDER, ROWS
 _ROLE = re.compile(r"dynamodb-cdc/(\w+)")
 FILES: Mapping[str, tuple[str, ...]] = {
     "source": ("source.json",),
+    "state": tuple(row.file for row in ROWS if row.part == "state"),
     "replica": tuple(row.file for row in ROWS if row.part == "dr"),
 }
 """By the name in `User-Agent`: the policies that a role has, one or the other."""

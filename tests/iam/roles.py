@@ -32,15 +32,21 @@ class Row:
 
 ROWS = (
     Row("source.json", "source"),
+    Row("state.json", "state"),
+    Row("state-table-exists.json", "state", {"create": False}),
     Row("sink-replica.json", "dr"),
     Row("sink-replica-tombstones-exist.json", "dr", {"tombstones": {"create": False}}),
 )
 
 CHECK_ACTIONS = {
-    "dynamodb:DescribeKinesisStreamingDestination": "arn:aws:dynamodb:eu-west-1:000000000000:table/orders",
-    "lambda:ListEventSourceMappings": "*",
-    "cloudwatch:GetMetricData": "*",
-    "iam:SimulatePrincipalPolicy": "arn:aws:iam::000000000000:role/orders-cdc-source",
+    "dynamodb:DescribeKinesisStreamingDestination": ("arn:aws:dynamodb:eu-west-1:000000000000:table/orders",),
+    "lambda:ListEventSourceMappings": ("*",),
+    "cloudwatch:GetMetricData": ("*",),
+    "iam:SimulatePrincipalPolicy": (
+        "arn:aws:iam::000000000000:role/orders-cdc-source",
+        "arn:aws:iam::111111111111:role/orders-cdc-replica",
+        "arn:aws:iam::000000000000:role/orders-cdc-state",
+    ),
 }
 """What `cdc check` can tell more with; nothing of it is needed by a run."""
 
@@ -83,13 +89,14 @@ def statements_of(config: Config, part: str) -> Sequence[Statement]:
 def files() -> dict[str, dict[str, Any]]:
     """Every policy of the folder, by file name."""
     config = load(EXAMPLE)
-    roles = [settings for settings, _ in (config.source_with_connector(), *config.sinks_with_connectors())]
+    parts = (config.source_with_connector(), *config.sinks_with_connectors())
+    roles = [*(settings for settings, _ in parts), config.state]
     arns = [arn for settings in roles for one in assume_role(settings) for arn in one.resources]
     assume = Statement("AssumeRole", ("sts:AssumeRole",), tuple(arns), "")
     found = {row.file: as_policy(statements(row)) for row in ROWS}
     found["assume-role.json"] = as_policy([assume])
     found["check.json"] = as_policy(
-        [Statement(_sid(action), (action,), (resource,), "") for action, resource in CHECK_ACTIONS.items()]
+        [Statement(_sid(action), (action,), resources, "") for action, resources in CHECK_ACTIONS.items()]
     )
     return {name: policy for name, policy in found.items() if policy is not None}
 

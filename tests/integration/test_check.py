@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import jsonschema
 import pytest
+import yaml
 
 import schemas
 from cdc.config import load
@@ -21,8 +22,9 @@ from tests.command.folder import file_sink, tree, write
 from tests.command.process import cdc, running
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.dynamodb_streams.tables import Tables, tables_at
+from tests.iam.beside import Aws
 from tests.iam.calls import Call
-from tests.iam.recorder import Recorder, recorder
+from tests.iam.recorder import recorder
 from tests.replica.fixtures import aws_environment, moto_endpoint
 from tests.services.server import free_port
 
@@ -30,72 +32,6 @@ __all__ = ["aws_environment", "moto_endpoint"]
 
 SCHEMA = json.loads((Path(schemas.__file__).parent / "check.schema.json").read_text("utf-8"))
 READS = re.compile(r"(Describe|Get|List|Head|Simulate)\w+")
-ROLE = "arn:aws:sts::123456789012:assumed-role/pipeline/session"
-
-
-def xml(operation: str, content: str, namespace: str) -> Reply:
-    body = f'<{operation}Response xmlns="{namespace}"><{operation}Result>{content}</{operation}Result></{operation}Response>'
-    return Reply(body.encode())
-
-
-def identity(arn: str) -> Reply:
-    content = f"<Arn>{arn}</Arn><UserId>A:b</UserId><Account>123456789012</Account>"
-    return xml("GetCallerIdentity", content, "https://sts.amazonaws.com/doc/2011-06-15/")
-
-
-def denied_by_iam() -> Reply:
-    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-    return Reply(body, 403)
-
-
-class Aws:
-    """The services beside DynamoDB: what they say, by operation."""
-
-    def __init__(self, front: Recorder) -> None:
-        self.front = front
-        self.caller = ROLE
-        self.denied: set[str] = set()
-        """Actions that the simulator denies."""
-        self.simulates = True
-        self.functions: list[str] = []
-        self.units: float | None = None
-        self.answers: dict[str, Reply] = {}
-        """Instead of the emulator's, by operation."""
-        front.answer = self._answer
-
-    def _answer(self, call: Call) -> Reply | None:
-        if call.operation in self.answers:
-            return self.answers[call.operation]
-        if call.operation == "GetCallerIdentity":
-            return identity(self.caller)
-        if call.operation == "SimulatePrincipalPolicy":
-            return self._simulated(call) if self.simulates else denied_by_iam()
-        if call.operation == "ListEventSourceMappings":
-            return Reply(
-                json.dumps(
-                    {
-                        "EventSourceMappings": [
-                            {"FunctionArn": f"arn:aws:lambda:eu-west-1:1:function:{name}", "State": "Enabled"}
-                            for name in self.functions
-                        ]
-                    }
-                ).encode()
-            )
-        if call.operation == "DescribeKinesisStreamingDestination":
-            return Reply(b'{"KinesisDataStreamDestinations": [{"DestinationStatus": "ACTIVE"}]}')
-        return None
-
-    def _simulated(self, call: Call) -> Reply:
-        assert call.arguments["PolicySourceArn"] == "arn:aws:iam::123456789012:role/pipeline"
-        assert ":123456789012:table/" in call.arguments["ResourceArns.member.1"]
-        actions = [value for name, value in call.arguments.items() if name.startswith("ActionNames")]
-        members = "".join(
-            f"<member><EvalActionName>{action}</EvalActionName><EvalDecision>"
-            f"{'implicitDeny' if action in self.denied else 'allowed'}</EvalDecision></member>"
-            for action in actions
-        )
-        content = f"<EvaluationResults>{members}</EvaluationResults><IsTruncated>false</IsTruncated>"
-        return xml("SimulatePrincipalPolicy", content, "https://iam.amazonaws.com/doc/2010-05-08/")
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +112,8 @@ def test_what_was_answered_is_verified_and_the_rest_simulated(config: Path, aws:
     aws.denied = {"dynamodb:ConditionCheckItem"}
     report = checked(config)
     assert set(verdicts(report, "source").values()) == {"verified"}
+    assert {principal for principal, _ in aws.simulated} == {"arn:aws:iam::123456789012:role/pipeline"}
+    assert all(":123456789012:table/" in resource for _, resource in aws.simulated), "of the caller's account"
     found = verdicts(report, "sink dr")
     side = "table/_cdc_orders_tombstones"
     assert found["DescribeTable", side] == "verified"
@@ -326,6 +264,29 @@ def test_the_rate_of_writes_makes_them_units_a_day(config: Path, aws: Aws, moto_
     a_day = [one for one in part(report, "sink dr").estimates if one.per == "day"]
     assert [(one.low, one.high) for one in a_day] == [(250, 1000)]
     assert "wrote 250 in the last 24 hours" in a_day[0].basis
+
+
+def test_a_service_that_does_not_answer_is_asked_once(
+    config: Path, aws: Aws, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tables, one question: where there is no way to a service, each question takes its whole timeout."""
+    tried: list[Call] = []
+
+    def nothing(call: Call) -> Reply | None:
+        tried.append(call)
+        raise ConnectionResetError
+
+    with recorder("http://127.0.0.1:9") as mute:
+        mute.answer = nothing
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", mute.url)
+        document = yaml.safe_load(config.read_text())
+        document["source"]["tables"].append(tables.create())
+        document["sinks"] = [file_sink()]
+        config.write_text(yaml.safe_dump(document))
+        report = checked(config)
+    assert len(tried) == 1
+    assert "not known (ConnectionClosedError): Lambda functions" in texts(report, "source")
+    assert part(report, "source").ok
 
 
 def test_the_token_service_under_its_own_name(

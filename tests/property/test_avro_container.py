@@ -58,6 +58,13 @@ def test_a_reader_gets_back_what_was_written(
     assert reader.codec == codec
 
 
+def test_a_file_of_replayed_rows_says_so_in_its_metadata() -> None:
+    sync = os.urandom(SYNC_BYTES)
+    for replayed, mark in ((True, "true"), (False, None)):
+        reader = fastavro.block_reader(io.BytesIO(header('"boolean"', "null", sync, replayed=replayed)))
+        assert reader.metadata.get("cdc.replayed") == mark
+
+
 @pytest.mark.parametrize("codec", get_args(Codec))
 @pytest.mark.parametrize("count", [63, 64, 8191, 8192, 100_000])
 def test_counts_and_sizes_of_every_length(codec: Codec, count: int) -> None:

@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -60,7 +61,10 @@ Choose = Callable[[str, dict[str, Any]], Fault | None]
 class Proxy:
     """`url` is in front of `upstream`. `fault` decides for each request; `calls` are those that came."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, *, idle_seconds: float = 1.0, serial: bool = False) -> None:
+        """`serial`: one request at a time is forwarded. A moto that is asked by two at once may let both of them meet a
+        condition that only one can."""
+        self._turn: AbstractContextManager[object] = threading.Lock() if serial else nullcontext()
         self.upstream = urlsplit(upstream)
         self.fault: Choose = well
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -72,9 +76,8 @@ class Proxy:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
             wbufsize = -1
-            timeout = (
-                1.0  # an idle connection's thread ends: a client's close may have to wait for its collector
-            )
+            # An idle connection's thread ends: a client's close may have to wait for its collector.
+            timeout = idle_seconds
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -105,9 +108,10 @@ class Proxy:
             fault.event.wait(10)
         connection = http.client.HTTPConnection(str(self.upstream.hostname), self.upstream.port or 80)
         try:
-            connection.request("POST", handler.path, body, dict(handler.headers))
-            answer = connection.getresponse()
-            content = answer.read()
+            with self._turn:
+                connection.request("POST", handler.path, body, dict(handler.headers))
+                answer = connection.getresponse()
+                content = answer.read()
         finally:
             connection.close()
         if isinstance(fault, LoseAnswer):

@@ -6,12 +6,14 @@ killed; the last one lives to its end.
 
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
 from cdc.model import Batch, Durability
 from cdc.testing.batches import Table
 from cdc.testing.encoding import encode
+from connectors.lake.sink import LakeSink
 from tests.lake_batches import at_hours, lake_sink
 from tests.lake_disks import KillingDisk
 
@@ -32,10 +34,8 @@ def history() -> list[Batch]:
     return batches
 
 
-def live(base: Path, kill_at: int) -> None:
+def live(base: Path, sink: LakeSink, batches: list[Batch]) -> None:
     noted = os.open(base / "durable", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    sink = lake_sink(base, disk=KillingDisk(kill_at))
-    batches = history()
     sink.open()
     sink.claim({batch.shard for batch in batches})
     for number, batch in enumerate(batches):
@@ -49,19 +49,24 @@ def live(base: Path, kill_at: int) -> None:
     sink.close(deadline=60)
 
 
-def main(folder: Path) -> None:
+def lives(folder: Path, life: Callable[[Path, int], None]) -> None:
+    """Each in a process and a folder of its own, until one lives to its end."""
     kill_at = 0
     while True:
         base = folder / str(kill_at)
         base.mkdir()
         child = os.fork()
         if child == 0:
-            live(base, kill_at)
+            life(base, kill_at)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
             sys.exit(os.WEXITSTATUS(status))
         kill_at += 1
+
+
+def main(folder: Path) -> None:
+    lives(folder, lambda base, kill_at: live(base, lake_sink(base, disk=KillingDisk(kill_at)), history()))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,15 @@ def test_every_line_fits_the_schema(view: str) -> None:
     assert deleted["after"] is None
 
 
+def test_a_line_of_a_replayed_change_says_so() -> None:
+    shard = Table().shard()
+    shard.put("a", **EVERY_TYPE)
+    batch = shard.batch()
+    (line,) = encode_lines(replace(batch, replayed=True)).splitlines()
+    jsonschema.validate(json.loads(line), SCHEMA)
+    assert json.loads(line) == {**json.loads(encode_lines(batch)), "replayed": True}
+
+
 def test_an_image_is_the_services_own_text() -> None:
     shard = Table().shard()
     shard.put("a", **EVERY_TYPE)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import get_args
 
@@ -47,6 +48,7 @@ def test_examples_are_valid() -> None:
         "dead-letter.schema.json",
         "positions.schema.json",
         "witness.schema.json",
+        "check.schema.json",
     }
     for name, text in found:
         schema = json.loads((ROOT / "schemas" / name).read_text())
@@ -118,3 +120,14 @@ def _commands(group: typer.Typer) -> Iterator[tuple[str, ...]]:
     for inner in group.registered_groups:
         if inner.typer_instance is not None:
             yield from ((str(inner.name), *rest) for rest in _commands(inner.typer_instance))
+
+
+@pytest.mark.parametrize("type_", sorted(entry.name for entry in entry_points(group="cdc.sinks")))
+def test_every_sink_has_a_page_with_its_settings(type_: str) -> None:
+    (connector,) = [entry.load() for entry in entry_points(group="cdc.sinks") if entry.name == type_]
+    page = (ROOT / "docs/sinks" / f"{type_}.md").read_text()
+    for heading in ("Guarantee", "Settings", "Permissions", "When something fails"):
+        assert f"\n## {heading}" in page
+    named = set(re.findall(r"`([a-z_]+)(?:\.[a-z_]+)?`", page))
+    fields = {field.alias or name for name, field in connector.config.model_fields.items()}
+    assert fields - {"type"} <= named

@@ -12,6 +12,7 @@ from cdc.testing.encoding import KEY_SCHEMA, VALUE_SCHEMA
 from connectors.lake import CONNECTOR, LakeConfig
 from connectors.lake.partition import split
 from connectors.lake.probe import probe
+from tests.s3.lakes import s3_context
 
 
 def config(**keys: Any) -> LakeConfig:
@@ -36,7 +37,6 @@ def test_where_a_url_points_to(url: str, folder: str) -> None:
 @pytest.mark.parametrize(
     "keys",
     [
-        {"url": "s3://bucket/prefix"},
         {"format": "parquet"},
         {"format": "jsonl"},
         {"codec": "snappy"},
@@ -62,11 +62,106 @@ def test_what_a_later_version_will_know_is_refused_by_name(keys: dict[str, str])
         {"flush_after_seconds": 0},
         {"flush_after_megabytes": 0},
         {"compression": "deflate"},
+        {"url": "s3:bucket"},
+        {"url": "s3://"},
+        {"url": "s3:///prefix"},
+        {"url": "s3://b"},
+        {"url": "s3://bucket:80/x"},
+        {"url": "s3://key:secret@bucket/x"},
+        {"url": "s3://bucket/a//b"},
+        {"url": "s3://bucket/../b"},
+        {"url": "s3://bucket/a b"},
+        {"url": "s3://bucket/a%20b"},
+        {"url": "s3://bucket/" + "x" * 513},
+        {"url": "s3://bucket", "encryption": {"type": "sse-s3", "kms_key_id": "x"}},
+        {"url": "s3://bucket", "encryption": {"type": "sse-c"}},
+        {"url": "s3://bucket", "expected_bucket_owner": "me"},
+        {"url": "s3://bucket", "memory_megabytes": 15},
+        {"url": "s3://bucket", "uploads": 0},
+        {"url": "s3://bucket", "storage_class": "standard ia"},
     ],
 )
 def test_what_is_no_lake_is_refused(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         config(**keys)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("s3://bucket", ("bucket", "")),
+        ("s3://bucket/", ("bucket", "")),
+        ("s3://my.bucket-1/lake/orders", ("my.bucket-1", "lake/orders/")),
+        ("s3://bucket/lake/", ("bucket", "lake/")),
+        ("s3://Bucket_1/a=b/c", ("Bucket_1", "a=b/c/")),
+    ],
+)
+def test_where_an_s3_url_points_to(url: str, place: tuple[str, str]) -> None:
+    assert config(url=url).place() == place
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"region": "eu-west-1"},
+        {"endpoint_url": "http://localhost"},
+        {"profile": "x"},
+        {"role_arn": "arn:aws:iam::111111111111:role/x"},
+        {"path_style": False},
+        {"checksum": "none"},
+        {"encryption": {"type": "sse-s3"}},
+        {"expected_bucket_owner": "111111111111"},
+        {"acl": "bucket-owner-full-control"},
+        {"storage_class": "STANDARD_IA"},
+        {"uploads": 2},
+        {"memory_megabytes": 64},
+    ],
+)
+def test_keys_of_s3_are_refused_by_name_on_a_file_system(keys: dict[str, Any]) -> None:
+    (key,) = keys
+    with pytest.raises(ValidationError, match=f"only a lake on s3:// has {key}"):
+        config(**keys)
+    assert getattr(config(url="s3://bucket", **keys), key) is not None
+
+
+def test_keys_that_say_what_holds_anyway_are_no_mistake() -> None:
+    """`endpoint_url: ${S3_ENDPOINT_URL:-}` is nothing where the variable is not set."""
+    config(endpoint_url=None, uploads=4)
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        "arn:aws:iam::111111111111:role/lake",
+        "arn:aws-cn:iam::111111111111:role/team/lake",
+        "arn:aws:iam:::role/lake",  # a store without accounts
+        "arn:aws:iam::tenant:role/lake",
+        "arn:minio:iam:::role/lake",
+    ],
+)
+def test_roles_of_other_stores_too(role: str) -> None:
+    assert config(url="s3://bucket", role_arn=role).role_arn == role
+
+
+def actions(**keys: Any) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    made = CONNECTOR.permissions(config(**keys), s3_context())
+    return {statement.sid: (statement.actions, statement.resources) for statement in made}
+
+
+def test_a_lake_on_a_file_system_asks_aws_for_nothing() -> None:
+    assert actions() == {}
+
+
+def test_permissions_are_those_that_the_settings_need() -> None:
+    url = "s3://bucket/lake"
+    assert set(actions(url=url)) == {"LakeFiles", "LakeLostAnswers", "LakeLeftovers"}
+    assert "s3:PutObjectAcl" in actions(url=url, acl="bucket-owner-full-control")["LakeFiles"][0]
+    key = "arn:aws:kms:eu-west-1:111111111111:key/k"
+    kms = actions(url=url, encryption={"type": "sse-kms", "kms_key_id": key})["LakeKey"]
+    assert kms == (("kms:GenerateDataKey", "kms:Decrypt"), (key,))
+    role = "arn:aws:iam::111111111111:role/lake"
+    assert actions(url=url, role_arn=role)["LakeRole"] == (("sts:AssumeRole",), (role,))
+    assert actions(url=url, region="cn-north-1")["LakeLeftovers"][1] == ("arn:aws-cn:s3:::bucket",)
 
 
 def test_an_unquoted_null_is_the_codec_of_that_name() -> None:

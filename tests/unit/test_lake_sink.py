@@ -67,7 +67,7 @@ def test_a_batch_over_several_hours_waits_for_all_its_files(tmp_path: Path) -> N
     shard.put("b")
     shard.put("c")
     second = sink.write(encode(at_hours(shard.batch(), [0, 1])))
-    sink._publish([next(iter(sink._files.values()))])
+    sink._leave([next(iter(sink._files.values()))])
     assert first.durable.done()
     assert not second.durable.done()
     sink.flush(deadline=10).result(0)

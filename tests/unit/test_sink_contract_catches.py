@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ class DoesNotFence(MemorySink):
         return super().write(batch)
 
 
+class GoesBack(MemorySink):
+    """Takes dead letters that are sent again for places to go on from."""
+
+    def write(self, batch: EncodedBatch) -> Receipt:
+        return super().write(replace(batch, batch=replace(batch.batch, replayed=False)))
+
+
 class LeavesAThread(MemorySink):
     def open(self) -> None:
         super().open()
@@ -121,6 +129,7 @@ class Cases(FencingCases, OutageCases):
         (Overtakes, Cases.test_a_batch_under_way_does_not_overtake_what_was_handed_back),
         (ForgetsPositions, Cases.test_claim_answers_with_the_last_durable_position),
         (DoesNotFence, Cases.test_another_claim_fences_the_first_writer),
+        (GoesBack, Cases.test_what_is_replayed_is_no_place_to_go_on_from),
         (LeavesAThread, Cases.test_opens_again),
         (TurnsTheOrder, Cases.test_holds_every_change),
     ],

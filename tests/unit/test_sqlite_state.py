@@ -180,6 +180,87 @@ def test_damage_is_found_when_it_is_opened(path: Path, store: SqliteStateStore, 
     assert path.read_bytes() == whole[: len(whole) // 2]
 
 
+def test_what_a_dead_process_had_half_done_is_taken_back(
+    path: Path, store: SqliteStateStore, lease: Lease, tmp_path: Path
+) -> None:
+    """A hot rollback journal, as a crash leaves it while the file is made or by another program."""
+    store.save(lease, change(1, count=2000))
+    store.close()
+    died = tmp_path / "died.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA cache_size = 5")  # what does not fit is written before the commit
+        db.execute("BEGIN")
+        db.execute("UPDATE cursors SET sequence = '2'")
+        shutil.copy(path, died)
+        shutil.copy(f"{path}-journal", f"{died}-journal")
+    assert died.read_bytes() != path.read_bytes()
+    reader = SqliteStateStore(died, "pipeline", read_only=True)
+    reader.open()
+    assert sequences(reader) == {"1"}
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"\x5a" * path.stat().st_size)
+
+
+def without_a_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE gaps")
+        db.commit()
+
+
+@pytest.mark.parametrize("damage", [emptied, overwritten])
+def test_damage_under_an_open_connection_is_found_by_the_next_renewal(
+    path: Path, store: SqliteStateStore, lease: Lease, damage: Callable[[Path], None]
+) -> None:
+    """Which holds the pages in memory, and would go on without an error for long."""
+    store.save(lease, change(1, count=50))
+    damage(path)
+    store._database._look_due = 0.0
+    with pytest.raises(StateError) as refused:
+        store.renew(lease, now=NOW)
+    assert refused.value.kind is ErrorKind.STATE_FORMAT
+    assert str(path) in refused.value.message
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_table_that_is_missing_is_damage(path: Path, store: SqliteStateStore, read_only: bool) -> None:
+    store.close()
+    without_a_table(path)
+    with pytest.raises(StateError, match="lacks the table gaps"):
+        SqliteStateStore(path, "pipeline", read_only=read_only).open()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_rows_out_of_order_are_damage(
+    path: Path, store: SqliteStateStore, lease: Lease, read_only: bool
+) -> None:
+    """As a page of another time leaves them: each page by itself is well."""
+    store.save(lease, change(1, count=500))
+    store.close()
+    content = bytearray(path.read_bytes())
+    size = 4096
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'cursors'").fetchone()
+    leaves = [
+        at for at in range(0, len(content), size)
+        if at != (root - 1) * size and content[at] == 10 and b"shard-" in content[at : at + size]
+    ]  # fmt: skip
+    first, second = leaves[:2]
+    content[first : first + size], content[second : second + size] = (
+        content[second : second + size], content[first : first + size],
+    )  # fmt: skip
+    path.write_bytes(content)
+    with pytest.raises(StateError, match="damaged"):
+        SqliteStateStore(path, "pipeline", read_only=read_only).open()
+
+
 def test_a_folder_is_no_state(tmp_path: Path) -> None:
     with pytest.raises(StateError) as refused:
         SqliteStateStore(tmp_path, "pipeline").open()

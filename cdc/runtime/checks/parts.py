@@ -161,7 +161,7 @@ def _findings(seen: Sequence[Seen], denied: list[Note]) -> Iterator[FindingRepor
         if isinstance(one, str | Note):
             yield _finding(one)
         elif isinstance(one, CdcError):
-            operation = one.message.partition(" of ")[0]
+            operation = one.message.partition(" ")[0]
             missing = next((note for note in denied if f":{operation}" in note.text), None)
             if one.kind is ErrorKind.ACCESS_DENIED and missing is not None:
                 denied.remove(missing)

@@ -1,53 +1,106 @@
 """The parts of a pipeline on this machine: folders, the state, the admin server's port."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from cdc.config import Config
-from cdc.connector import Note, Statement
+from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
+from cdc.connector import Estimate, Note, Seen, Statement, arn_start
 from cdc.errors import CdcError, ConfigError
 from cdc.observe.admin import listen
-from cdc.ports import Clock, Owner
+from cdc.ports import Clock, Owner, StateStore
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, judgement_of, remembered_registry, state_of
-
-
-def _nothing_at_aws(_: Config) -> Sequence[Statement]:
-    return ()
-
-
-_STATE_PERMISSIONS: Mapping[str, Callable[[Config], Sequence[Statement]]] = {"sqlite": _nothing_at_aws}
-"""By `state.type`: what a run asks of AWS for the state store."""
+from cdc.runtime.assembly import dead_letters_of, judgement_of, known_subjects, state_of, uncounted
+from cdc.runtime.registry import confluent_of, registry_of, remembered_registry, unlearnt
+from connectors.state_dynamodb.permissions import READS, permissions
 
 
 def state_permissions(config: Config) -> Sequence[Statement]:
-    return _STATE_PERMISSIONS[config.state.type](config)
+    """What a run asks of AWS for the state store."""
+    match config.state:
+        case DynamoDBStateConfig() as at_aws:
+            return permissions(table_arn=_table_arn(at_aws), create=at_aws.create)
+        case _:
+            return ()
+
+
+def _table_arn(at_aws: DynamoDBStateConfig) -> str:
+    return f"{arn_start(at_aws, 'dynamodb')}table/{at_aws.table}"
 
 
 def registry(config: Config) -> Sequence[str]:
-    return _folder(config.schema_.registry.path)
+    settings = config.schema_.registry
+    if isinstance(settings, FilesRegistryConfig):
+        return _folder(settings.path)
+    return confluent_of(settings, uncounted).probe(known_subjects(config))
 
 
-def state(config: Config, clock: Clock) -> Sequence[str | Note]:
-    seen: list[str | Note] = list(_folder(config.state.path.parent))
-    store = state_of(config, read_only=True)
-    store.open()
+@runtime_checkable
+class Looks(Protocol):
+    """A state store that has more to say to a check than what is saved."""
+
+    def look(self, now: float) -> Sequence[str]:
+        """What it sees with calls that change nothing. `now`: epoch seconds by this host's clock."""
+        ...
+
+
+def state(config: Config, clock: Clock) -> Sequence[Seen]:
+    match config.state:
+        case DynamoDBStateConfig() as at_aws:
+            return _state_at_aws(config, clock, at_aws)
+        case SqliteStateConfig(path=path):
+            return [*_folder(path.parent), *_state(config, clock, state_of(config, read_only=True))]
+
+
+def _state_at_aws(config: Config, clock: Clock, at_aws: DynamoDBStateConfig) -> Sequence[Seen]:
+    from cdc.aws_probe import Calls  # and with it botocore, which a state in a file does without
+
+    calls = Calls("dynamodb")
+    calls.about(dict.fromkeys(READS, _table_arn(at_aws)))
+    store = state_of(config, read_only=True, count_call=calls.counting(uncounted))
+    seen: list[Seen] = []
     try:
+        seen += _state(config, clock, store)
+    except CdcError as error:
+        calls.refused(error)
+        seen.append(error)
+    renewals = 60 / (at_aws.lease_seconds / 3)
+    saves = 60 / at_aws.checkpoint_seconds
+    return [
+        *seen,
+        *calls.seen,
+        Estimate(
+            "write requests",
+            renewals,
+            renewals + 2 * saves,
+            "minute",
+            f"the lease every {at_aws.lease_seconds / 3:g} s; while changes come a page and the root "
+            f"every {at_aws.checkpoint_seconds:g} s, each a write unit per KB",
+        ),
+    ]
+
+
+def _state(config: Config, clock: Clock, store: StateStore) -> Iterator[Seen]:
+    try:
+        store.open()
+        if isinstance(store, Looks):
+            yield from store.look(clock.now().wall)
         owner = store.owner()
         saved = store.load()
     finally:
         store.close()
     config.check_remembered(saved.settings or {})
-    remembered_registry(config, saved.settings or {}, create=False)
+    registry = registry_of(config, unlearnt, uncounted)
+    remembered_registry(config, registry, saved.settings or {}, create=False)
     if owner is not None:
-        seen.append(f"last owner: process {owner.pid} on {owner.host}")
+        yield f"last owner: process {owner.pid} on {owner.host}"
     judgement = judgement_of(config, saved, clock)
     if judgement.exit_code:
         raise ConfigError(judgement.message, remedy=judgement.remedy)
     if judgement.message:
-        seen.append(Note(judgement.message, "warning", judgement.remedy))
-    return [*seen, f"{len(saved.cursors)} positions saved"]
+        yield Note(judgement.message, "warning", judgement.remedy)
+    yield f"{len(saved.cursors)} positions saved"
 
 
 def dead_letters(config: Config) -> Sequence[str]:
@@ -55,7 +108,7 @@ def dead_letters(config: Config) -> Sequence[str]:
     letters = dead_letters_of(config, read_only=True)
     letters.open()
     try:
-        return [*seen, f"{sum(letters.count().values())} dead letters"]
+        return [*seen, f"{sum(letters.count().values())} open dead letters"]
     finally:
         letters.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public names, re-exported without `as`
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,

@@ -15,9 +15,11 @@ import boto3
 import pytest
 import yaml
 
-from tests.command.process import eventually, running
+from connectors.state_dynamodb.table import _KEY as STATE_KEY
+from tests.command.process import cdc, eventually, running
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.iam.actions import Needed, needed
+from tests.iam.beside import Aws
 from tests.iam.calls import Call, call_of
 from tests.iam.comparison import Comparison, compare
 from tests.iam.recorder import recorder
@@ -62,7 +64,7 @@ def live(folder: Path, upstream: str, row: Row) -> Life:
     """
     with recorder(upstream) as front:
         tables = Tables(upstream)
-        tables.begin(tombstones=bool(row.changes))
+        tables.begin(row.part if row.changes else "")
         write(folder, front.url, row)
         environment = profiles(folder)
         tables.put("o-1", 1)
@@ -73,10 +75,12 @@ def live(folder: Path, upstream: str, row: Row) -> Life:
             tables.delete("o-2")
             eventually(lambda: tables.replica() == {"o-1": 2}, "update and delete", run=run)
             run.stop()
-        front.answer = each_fails_once()
+        front.answer = each_fails_once(but_of=KEYS["state"])  # without its state a pipeline does not start
         tables.put("o-3", 1)
         tables.put("o-1", 3)
         with running(folder, env=environment) as run:
+            run.event("running")
+            front.answer = each_fails_once()
             eventually(
                 lambda: tables.replica() == {"o-1": 3, "o-3": 1}, "changes in spite of faults", run=run
             )
@@ -102,7 +106,8 @@ class Tables:
             for region in EXAMPLE_REGIONS.values()
         )
 
-    def begin(self, *, tombstones: bool) -> None:
+    def begin(self, made_beforehand: str = "") -> None:
+        """`made_beforehand`: the part whose own table is there already, instead of being created."""
         key: Any = {
             "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
             "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -111,8 +116,17 @@ class Tables:
         stream: Any = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         self._source.create_table(TableName="orders", StreamSpecification=stream, **key)
         self._replica.create_table(TableName="orders", **key)
-        if tombstones:
+        if made_beforehand == "dr":
             self._replica.create_table(TableName="_cdc_orders_tombstones", **key)
+        if made_beforehand == "state":
+            self._source.create_table(
+                TableName="cdc_state",
+                KeySchema=[{"AttributeName": name, "KeyType": role} for name, role, _ in STATE_KEY],
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": kind} for name, _, kind in STATE_KEY
+                ],
+                BillingMode="PAY_PER_REQUEST",
+            )
 
     def put(self, name: str, total: int) -> None:
         self._source.put_item(TableName="orders", Item={"id": {"S": name}, "total": {"N": str(total)}})
@@ -125,9 +139,9 @@ class Tables:
         return {item["id"]["S"]: int(item["total"]["N"]) for item in items}
 
     def end(self) -> None:
-        self._source.delete_table(TableName="orders")
-        for table in ("orders", "_cdc_orders_tombstones"):
-            self._replica.delete_table(TableName=table)
+        for client in (self._source, self._replica):
+            for table in client.list_tables()["TableNames"]:
+                client.delete_table(TableName=table)
         self._source.close()
         self._replica.close()
 
@@ -135,12 +149,14 @@ class Tables:
 def write(folder: Path, url: str, row: Row) -> None:
     """The example, at the recorder, with a profile for each role instead of the role itself."""
     document = changed(row)
-    for name, part in (("source", document["source"]), *((sink["name"], sink) for sink in document["sinks"])):
+    parts = {name: document[name] for name in ("source", "state")}
+    for name, part in (*parts.items(), *((sink["name"], sink) for sink in document["sinks"])):
         for key in ("role_arn", "external_id"):
-            part.pop(key)
+            part.pop(key, None)
         part |= {"profile": name, "endpoint_url": url}
     document["source"]["idle_poll_seconds"] = 0.05
-    document |= {"admin": {"port": 0}, "state": {"checkpoint_seconds": 0.1}}
+    document["state"]["checkpoint_seconds"] = 0.1
+    document["admin"] = {"port": 0}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
 
@@ -156,7 +172,7 @@ def profiles(folder: Path) -> dict[str, str]:
     return {"AWS_CONFIG_FILE": str(file), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
 
-def each_fails_once() -> Any:
+def each_fails_once(*, but_of: str = "") -> Any:
     seen: set[tuple[str, str]] = set()
     lock = threading.Lock()
 
@@ -164,7 +180,7 @@ def each_fails_once() -> Any:
         with lock:
             first = (call.key, call.operation) not in seen
             seen.add((call.key, call.operation))
-        return error("InternalServerError", 500) if first else None
+        return error("InternalServerError", 500) if first and call.key != but_of else None
 
     return answer
 
@@ -175,7 +191,7 @@ def lives(moto_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Mappi
     found: dict[str, Life] = {}
     by_changes: dict[str, Life] = {}
     for row in ROWS:
-        kind = json.dumps(row.changes, sort_keys=True)
+        kind = json.dumps([row.part, row.changes], sort_keys=True) if row.changes else ""
         if kind not in by_changes:
             by_changes[kind] = live(tmp_path_factory.mktemp("life"), moto_endpoint, row)
         found[row.file] = by_changes[kind]
@@ -212,9 +228,37 @@ def test_each_action_that_nobody_takes_is_found(row: Row, lives: Mapping[str, Li
         assert len(found.superfluous) == len(statement["Action"]) + len(statement["Resource"]) + 1
 
 
+def test_a_check_takes_its_own_permissions_and_no_others(moto_endpoint: str, tmp_path: Path) -> None:
+    tables = Tables(moto_endpoint)
+    tables.begin("dr")
+    tables.put("o-1", 1)
+    with recorder(moto_endpoint) as front:
+        beside = Aws(front)
+        beside.callers = {
+            KEYS["source"]: "arn:aws:sts::000000000000:assumed-role/orders-cdc-source/cdc",
+            KEYS["dr"]: "arn:aws:sts::111111111111:assumed-role/orders-cdc-replica/cdc",
+            KEYS["state"]: "arn:aws:sts::000000000000:assumed-role/orders-cdc-state/cdc",
+        }
+        write(tmp_path, front.url, ROWS[0])
+        environment = profiles(tmp_path) | {"AWS_ENDPOINT_URL": front.url}
+        done = cdc(tmp_path, "check", "pipeline.yaml", env=environment)
+        assert done.code == 0, done.text
+        # What a denied call leaves open is simulated, also of the source.
+        beside.answers["DescribeTable"] = error("AccessDeniedException")
+        assert cdc(tmp_path, "check", "pipeline.yaml", env=environment).code == 2
+        called = front.needed()
+    tables.end()
+    optional = policy("check.json")
+    for part, name in (("source", "source.json"), ("dr", "sink-replica.json"), ("state", "state.json")):
+        both = {"Statement": [*policy(name)["Statement"], *optional["Statement"]]}
+        assert not compare(called[KEYS[part]], both).missing
+    by_anyone = set().union(*called.values())
+    assert not compare(by_anyone, optional).superfluous
+
+
 def test_nobody_else_called(lives: Mapping[str, Life]) -> None:
     for life in lives.values():
-        assert set(life.called) == {KEYS["source"], KEYS["dr"]}
+        assert set(life.called) == set(KEYS.values())
 
 
 def test_a_call_without_a_row_fails() -> None:

@@ -203,7 +203,7 @@ class Pipeline:
             self.kill()
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self._admin + path, timeout=15) as answer:  # noqa: S310 - to itself
+        with urllib.request.urlopen(self._admin + path, timeout=15) as answer:
             body: bytes = answer.read()
         return body
 

@@ -1,5 +1,6 @@
 """A source table with a stream, a pipeline with the three sinks, and what they hold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -30,6 +31,8 @@ class Scene:
         kafka: `bootstrap.servers`.
         dynamodb: endpoint of the source, and of the replica's tables.
         replica: endpoint under which the pipeline knows the replica; default: `dynamodb`.
+        source_access: what the pipeline has other than `dynamodb` to reach the source, and as whom.
+        replica_access: likewise, the replica.
         flush_seconds: how long the lake keeps rows back.
         places: of the lake, the schemas and the positions; default: `folder`.
     """
@@ -41,6 +44,8 @@ class Scene:
         kafka: str,
         dynamodb: str,
         replica: str | None = None,
+        source_access: Mapping[str, str] | None = None,
+        replica_access: Mapping[str, str] | None = None,
         flush_seconds: float = 1,
         places: Places | None = None,
     ) -> None:
@@ -62,6 +67,7 @@ class Scene:
                 "region": REGION,
                 "endpoint_url": dynamodb,
                 "idle_poll_seconds": 0.2,
+                **(source_access or {}),
             },
             sinks=[
                 {"name": BUS, "type": "kafka", "bootstrap_servers": kafka, "topic": "cdc.{table}"},
@@ -78,6 +84,7 @@ class Scene:
                     "table": self.replica_table,
                     "region": REGION,
                     "endpoint_url": replica or dynamodb,
+                    **(replica_access or {}),
                 },
             ],
             sections=self.places.sections,

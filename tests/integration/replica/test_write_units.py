@@ -21,7 +21,9 @@ def charged(replica: Replica, request: tuple[Any, ...], values: Values) -> float
     operation = {"PutItem": "put_item", "TransactWriteItems": "transact_write_items"}[call.operation]
     answer = getattr(replica.client, operation)(**json.loads(call.body), ReturnConsumedCapacity="TOTAL")
     consumed = answer["ConsumedCapacity"]
-    return sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
+    return float(
+        sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
+    )
 
 
 @pytest.mark.parametrize(("size", "kilobytes"), [(100, 1), (1500, 2)])

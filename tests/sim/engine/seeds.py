@@ -1,6 +1,7 @@
 """A seed's profile: what goes wrong in its run, and how much."""
 
 import random
+from dataclasses import replace
 
 from cdc.core.world import Settings
 from tests.sim.engine.simulation import Profile
@@ -12,6 +13,7 @@ WRITING = 40.0
 
 def profile_of(seed: int) -> Profile:
     rng = random.Random(f"profile {seed}")
+    schemas = random.Random(f"schemas {seed}")
     latest = rng.random() < 0.15
     readers = rng.choice([1, 2, 2])
     retention = rng.choice([1e9, 90.0]) if readers > 1 else 1e9
@@ -47,7 +49,7 @@ def profile_of(seed: int) -> Profile:
         changes=rng.randint(200, 320),
         writing=WRITING,
         closings=rng.randint(2, 8),
-        tempers=tuple(_temper(rng) for _ in range(3)),
+        tempers=tuple(replace(_temper(rng), lack_schema=schemas.choice([0.0, 0.02, 0.1])) for _ in range(3)),
         refuses=(rng.choice([0, 23]), 0, rng.choice([0, 31])),
         keeps=(False, True, False),
         source_faults=rng.choice([0.0, 0.02, 0.1]),

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from cdc.core import messages as m
-from cdc.errors import CdcError, ErrorKind, SinkError
+from cdc.errors import CdcError, ErrorKind, RegistryError, SinkError
 from cdc.model import (
     BEGINNING,
     Batch,
@@ -97,6 +97,8 @@ class Temper:
     commit: float = 0.3
     """Between the first accepted batch and the commit that makes it durable."""
     refuse_write: float = 0.0
+    lack_schema: float = 0.0
+    """Of batches whose schema the registry does not give: they never reach the sink."""
     fail_commit: float = 0.0
     lose_answer: float = 0.0
     """Of commits that fail: the data is there all the same."""
@@ -205,6 +207,10 @@ class SimSink:
         batch = command.batch
         if batch.shard not in self._claimed:
             raise Violation(f"{self.name}: write to {batch.shard.shard}, which was not claimed")
+        if self._temper.lack_schema and self._rng.random() < self._temper.lack_schema:
+            away = RegistryError(ErrorKind.UNAVAILABLE, "the schema registry is away")
+            self._send(m.WriteFailed(self.name, batch.shard, command.id, away))
+            return
         entry = self._receipts.take(EncodedBatch(batch))
         receipt = entry if isinstance(entry, Receipt) else entry.receipt
         shard, number = batch.shard, command.id

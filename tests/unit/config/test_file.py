@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdc.config import load
+from cdc.config import FilesRegistryConfig, SqliteStateConfig, load
 from cdc.errors import ConfigError
 from tests.unit.config.parts import CONNECTORS, RIGHT, BusConfig, Folder
 
@@ -183,9 +183,10 @@ def test_paths_are_relative_to_the_file(folder: Folder, monkeypatch: pytest.Monk
     monkeypatch.chdir("/")
     config = folder.load(RIGHT + "dead_letters: {path: letters}\nschema: {registry: {path: /abs}}\n")
     assert config.base == folder.base
+    assert isinstance(config.state, SqliteStateConfig)
     assert config.state.path == folder.base / "cdc-state.db"
     assert config.dead_letters.path == folder.base / "letters"
-    assert config.schema_.registry.path == Path("/abs")
+    assert config.schema_.registry == FilesRegistryConfig(path=Path("/abs"))
 
 
 def test_a_relative_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +194,7 @@ def test_a_relative_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(folder.base)
     config = load(Path("orders.yaml"), environ={}, connectors=CONNECTORS)
     assert config.base == folder.base
+    assert isinstance(config.state, SqliteStateConfig)
     assert config.state.path == folder.base / "cdc-state.db"
 
 

@@ -64,10 +64,10 @@ def test_the_other_keys_of_a_kind_that_a_later_version_has(tmp_path: Path) -> No
     """They may be right then."""
     file = tmp_path / "orders.yaml"
     data = {**BASE, "sinks": [{"name": "one", "type": "console"}]}
-    data["state"] = {"type": "dynamodb", "table": "positions", "checkpoint_seconds": -1}
+    data["dead_letters"] = {"type": "s3", "bucket": "letters", "path": 1}
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     with pytest.raises(ConfigError) as caught:
         load(file, environ={})
-    type_, checkpoint = caught.value.message.split("\n")
-    assert type_.endswith("state.type: dynamodb is not in this version; allowed: sqlite")
-    assert "state.checkpoint_seconds: should be greater than 0" in checkpoint
+    type_, path = caught.value.message.split("\n")
+    assert type_.endswith("dead_letters.type: s3 is not in this version; allowed: file")
+    assert "dead_letters.path: should be a path, and is a number" in path

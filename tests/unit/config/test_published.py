@@ -10,10 +10,12 @@ import yaml
 from cdc.config import (
     AdminConfig,
     Config,
+    ConfluentRegistryConfig,
     DeadLettersConfig,
-    RegistryConfig,
+    DynamoDBStateConfig,
+    FilesRegistryConfig,
     SchemaConfig,
-    StateConfig,
+    SqliteStateConfig,
     json_schema,
     load,
 )
@@ -75,6 +77,9 @@ def test_what_an_editor_says_about_a_sink(key: str, value: object, valid: bool) 
         ("version", 2, False),
         ("schema", {"mode": "${MODE}"}, True),
         ("state", {"lease_seconds": 0}, False),
+        ("state", {"type": "dynamodb", "region": "eu-west-1"}, True),
+        ("state", {"type": "dynamodb", "path": "./state.db"}, False),
+        ("state", {"table": "cdc_state"}, False),
         ("sinks", [], False),
         ("base", "/etc", False),
     ],
@@ -95,7 +100,17 @@ def test_the_connectors_that_are_given_are_the_ones_described() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Config, SchemaConfig, RegistryConfig, StateConfig, DeadLettersConfig, AdminConfig]
+    "model",
+    [
+        Config,
+        SchemaConfig,
+        SqliteStateConfig,
+        DynamoDBStateConfig,
+        FilesRegistryConfig,
+        ConfluentRegistryConfig,
+        DeadLettersConfig,
+        AdminConfig,
+    ],
 )
 def test_every_key_has_a_meaning(model: type[ConfigModel]) -> None:
     assert {name for name, field in model.model_fields.items() if not field.description} == set()

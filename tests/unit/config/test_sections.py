@@ -89,6 +89,20 @@ def test_secrets(folder: Folder) -> None:
             "9: schema.envelope: not flot; did you mean flat?; allowed: debezium, flat",
         ),
         ("state: {lease_seconds: 0}\n", "9: state.lease_seconds: should be greater than or equal to 1"),
+        (
+            "state: {type: dynamo}\n",
+            "9: state.type: dynamo is no state store; did you mean dynamodb?; allowed: sqlite, dynamodb",
+        ),
+        (
+            "state: {type: dynamodb, lease_seconds: 0}\n",
+            "9: state.lease_seconds: should be greater than or equal to 1",
+        ),
+        ("state: {type: dynamodb, path: x}\n", "9: state.path: unknown key"),
+        ("state: {table: x}\n", "9: state.table: unknown key"),
+        (
+            "state: {type: dynamodb, external_id: abc}\n",
+            "9: state: external_id is used when a role is assumed",
+        ),
         ("state: null\n", "9: state: should be a mapping (key: value), and is nothing (null)"),
         ("admin: {port: 65536}\n", "9: admin.port: should be less than or equal to 65535"),
         ("base: /etc\n", "9: base: unknown key"),

@@ -15,12 +15,27 @@ UNEXPECTED = {
         ErrorKind.STATE_FORMAT,
     },
     "sink": {ErrorKind.ITERATOR_EXPIRED, ErrorKind.TRIMMED, ErrorKind.NOT_OWNER, ErrorKind.STATE_FORMAT},
+    "schemas": {
+        ErrorKind.ITERATOR_EXPIRED,
+        ErrorKind.TRIMMED,
+        ErrorKind.REJECTED,
+        ErrorKind.FENCED,
+        ErrorKind.NOT_OWNER,
+    },
     "state": set(ErrorKind)
-    - {ErrorKind.UNAVAILABLE, ErrorKind.THROTTLED, ErrorKind.ACCESS_DENIED, ErrorKind.NOT_OWNER},
+    - {
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.THROTTLED,
+        ErrorKind.ACCESS_DENIED,
+        ErrorKind.CONFIGURATION,
+        ErrorKind.STATE_FORMAT,
+        ErrorKind.NOT_FOUND,
+        ErrorKind.NOT_OWNER,
+    },
 }
 """What that side never says: the process ends."""
 
-TABLES = {"source": policy.SOURCE, "sink": policy.SINK, "state": policy.STATE}
+TABLES = {"source": policy.SOURCE, "sink": policy.SINK, "schemas": policy.SCHEMAS, "state": policy.STATE}
 
 
 @pytest.mark.parametrize("side", TABLES)

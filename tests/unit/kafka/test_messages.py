@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -69,6 +70,19 @@ def test_headers_are_as_their_schema_says() -> None:
         jsonschema.validate(found, SCHEMA)
         assert found["cdc.version"] == version(batch.batch.stream.created_ms, change.sequence)
     assert [text(headers)["cdc.op"] for _, _, headers, _ in messages] == ["c", "c", "u", "d", "d"]
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_what_is_replayed_says_so_and_keeps_its_version(headers: bool) -> None:
+    batch = encoded()
+    again = replace(batch, batch=replace(batch.batch, replayed=True))
+    plain = messages_of(batch, tombstones=True, headers=True)
+    for message, other in zip(messages_of(again, tombstones=True, headers=headers), plain, strict=True):
+        found = text(message[2])
+        jsonschema.validate(found, SCHEMA)
+        assert found.pop("cdc.replayed") == "1"
+        assert found == text(other[2])
+        assert (message[0], message[1], message[3]) == (other[0], other[1], other[3])
 
 
 def test_the_schemas_example_is_valid() -> None:

@@ -8,6 +8,7 @@ from cdc.core.engine import Engine
 from cdc.core.messages import StopRequested
 from cdc.core.status import Status
 from cdc.core.world import Settings
+from cdc.errors import ErrorKind, StateError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
 from cdc.observe.metrics import Metrics
 from cdc.ports import Lease, Saved
@@ -46,10 +47,11 @@ class OneStream:
 
 
 class SlowStore(MemoryStore):
-    """Takes so many seconds for each renewal; asks for the end at the third."""
+    """Takes so many seconds for each renewal, and refuses so many after the first; asks for the end at the third."""
 
-    def __init__(self, clock: ManualClock, inbox: Inbox, seconds: float) -> None:
+    def __init__(self, clock: ManualClock, inbox: Inbox, seconds: float, refused: int) -> None:
         super().__init__()
+        self._refused = refused
         self._clock = clock
         self._inbox = inbox
         self._seconds = seconds
@@ -57,6 +59,9 @@ class SlowStore(MemoryStore):
 
     def renew(self, lease: Lease, *, now: float, admin: str = "") -> None:
         self._clock.advance(self._seconds)
+        if self._renewals and self._refused:
+            self._refused -= 1
+            raise StateError(ErrorKind.THROTTLED, "too many")
         super().renew(lease, now=now, admin=admin)
         self._renewals += 1
         if self._renewals == 3:
@@ -64,9 +69,9 @@ class SlowStore(MemoryStore):
 
 
 @contextmanager
-def _loop(*, renewal: float, resolving: float = 0.0) -> Iterator[Loop]:
+def _loop(*, renewal: float, resolving: float = 0.0, refused: int = 0, turn: float = 0.1) -> Iterator[Loop]:
     clock, inbox, workers = ManualClock(), Inbox(), Workers()
-    state = SlowStore(clock, inbox, renewal)
+    state = SlowStore(clock, inbox, renewal, refused)
     state.open()
     lease = state.acquire(this_process(), lease_seconds=LEASE_SECONDS, now=clock.now().wall)
     outlets: dict[str, Any] = {}
@@ -84,7 +89,7 @@ def _loop(*, renewal: float, resolving: float = 0.0) -> Iterator[Loop]:
     )
 
     def turned() -> None:
-        clock.advance(0.1)
+        clock.advance(turn)
 
     def publish(_status: Status) -> None: ...
 
@@ -115,6 +120,19 @@ def test_one_that_was_quick_enough_is() -> None:
     with _loop(renewal=0.01) as loop:
         assert loop.run().exit_code == 0
     assert loop.is_owner
+
+
+def test_a_renewal_that_was_refused_is_repeated_soon() -> None:
+    """By thirds of the lease, the fourth refusal would be its end."""
+    with _loop(renewal=0.0, refused=4, turn=0.01) as loop:
+        assert loop.run().exit_code == 0
+    assert loop.is_owner
+
+
+def test_one_that_is_refused_for_as_long_as_the_lease_lasts_ends_it() -> None:
+    with _loop(renewal=0.0, refused=1000, turn=0.01) as loop:
+        stop = loop.run()
+    assert (stop.exit_code, "lease" in stop.reason, loop.is_owner) == (1, True, False)
 
 
 def test_after_a_suspension_longer_than_the_lease_nothing_is_begun() -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pytest
@@ -166,7 +166,7 @@ def test_a_crash_on_the_way_into_a_new_state_keeps_what_is_known(pipeline: Pipel
         store.renew(lease, now=pipeline.clock.now().wall)
         store.release(lease)
 
-    for _ in [*crashes(pipeline, life), None]:
+    for _ in chain(crashes(pipeline, life), [None]):
         found = pipeline.judged()
         assert found.finding is Finding.DELIVERS_AGAIN
         after_it = pipeline.file.read()
@@ -180,6 +180,30 @@ def test_a_crash_on_the_way_into_a_new_state_keeps_what_is_known(pipeline: Pipel
     assert last.ran_at > before.ran_at
 
 
+def test_a_decision_without_a_run_is_no_older_state(pipeline: Pipeline) -> None:
+    pipeline.run()
+    before = pipeline.file.read()
+    assert before is not None
+    pipeline.state.saved = Saved()
+    store = pipeline.store(runs=False)
+    lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
+    store.adopt(lease, store.load(), lost=["file"])
+    assert pipeline.judged("latest").finding is Finding.LOST
+    store.save(lease, BEGIN)
+    assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
+    told = pipeline.file.read()
+    assert told is not None
+    assert (told.ran_at, told.delivered_until) == (before.ran_at, before.delivered_until)
+
+
+def test_the_end_is_told_exactly(pipeline: Pipeline) -> None:
+    pipeline.run()
+    told = pipeline.file.read()
+    assert told is not None
+    assert told.ran_at == pipeline.clock.now().wall
+    assert told.sinks == ("file",)
+
+
 def test_import_that_crashes_leaves_the_old_state_or_the_new_one(pipeline: Pipeline) -> None:
     pipeline.run()
     there = pipeline.state.saved
@@ -191,10 +215,29 @@ def test_import_that_crashes_leaves_the_old_state_or_the_new_one(pipeline: Pipel
         lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
         store.adopt(lease, imported, replaces=True)
 
-    for _ in [*crashes(pipeline, life), None]:
-        assert pipeline.state.saved in (there, imported)
+    for _ in chain(crashes(pipeline, life), [None]):
+        identity = (pipeline.state.saved.settings or {})["state.identity"]
+        assert identity == "exported" or pipeline.state.saved == there
         assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
-    assert pipeline.state.saved == imported
+    assert pipeline.state.saved.cursors == imported.cursors
+    assert (pipeline.state.saved.settings or {})["state.identity"] == "exported"
+
+
+def test_a_witness_on_another_host_knows_what_took_its_states_place(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """With a state that is a table, the process that goes on elsewhere may find an old witness there."""
+    pipeline.run()
+    elsewhere = pipeline.file.path.read_bytes()
+    old = pipeline.state.saved
+    pipeline.state.saved = Saved()
+    pipeline.run()
+    here = pipeline.file.path.read_bytes()
+    pipeline.file.path.write_bytes(elsewhere)
+    assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
+    pipeline.file.path.write_bytes(here)
+    pipeline.state.saved = old
+    assert pipeline.judged("latest").finding is Finding.ANOTHER
 
 
 @pytest.mark.parametrize("restored", [False, True])

@@ -1,0 +1,1 @@
+"""The lake on S3, and on what speaks its API."""

@@ -1,0 +1,1 @@
+"""Stores in DynamoDB tables: what the emulator and the stand-in both have to do."""
