@@ -80,9 +80,7 @@ class TestOutages:
     """The broker goes, in several ways, under a steady stream of batches, and comes back."""
 
     @pytest.mark.parametrize("way", ["stop", "kill", "freeze"])
-    def test_nothing_is_lost_and_order_is_kept(
-        self, kafka_broker: Kafka, tmp_path: Path, way: str
-    ) -> None:
+    def test_nothing_is_lost_and_order_is_kept(self, kafka_broker: Kafka, tmp_path: Path, way: str) -> None:
         create_topic(kafka_broker.endpoint, "cdc.orders")
         table = Table()
         feeds = [table.shard(number) for number in range(3)]
