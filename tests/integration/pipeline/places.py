@@ -36,6 +36,10 @@ class Places(Protocol):
 
     def lake_file(self, name: str) -> bytes: ...
 
+    def unfinished_uploads(self) -> list[str]:
+        """What was begun and neither completed nor aborted: nobody sees it, and on S3 it is paid for."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -67,6 +71,10 @@ class Folders:
 
     def lake_file(self, name: str) -> bytes:
         return (self.lake_folder / name).read_bytes()
+
+    def unfinished_uploads(self) -> list[str]:
+        area = self.lake_folder / "_cdc/in-progress"
+        return [str(path.relative_to(area)) for path in area.rglob("*") if path.is_file()]
 
     def close(self) -> None:
         return
@@ -131,7 +139,6 @@ class Servers:
         return body
 
     def unfinished_uploads(self) -> list[str]:
-        """What was begun and neither completed nor aborted: nobody sees it, and it is paid for."""
         answer = self._s3.list_multipart_uploads(Bucket=self._bucket)
         return [one["Key"] for one in answer.get("Uploads", [])]
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.integration.pipeline.destinations import Deliveries
+from tests.integration.pipeline.places import Folders, Places, Servers
 from tests.integration.pipeline.proof import Proof
 from tests.integration.pipeline.scene import SINKS, Scene, redelivered
 from tests.services.dynamodb_local import DynamoDBLocal
@@ -43,9 +44,26 @@ def undelivered(kills: list[Kill], topic: Deliveries) -> list[dict[str, int]]:
     ]
 
 
+@pytest.fixture(params=["folders", "servers"])
+def places(request: pytest.FixtureRequest, tmp_path: Path, dynamodb_local: DynamoDBLocal) -> Places:
+    """SQLite, schemas and the lake in folders; or positions in DynamoDB, a schema registry, and the lake on S3."""
+    if request.param == "folders":
+        return Folders(tmp_path)
+    return Servers(
+        s3=request.getfixturevalue("s3_endpoint"),
+        registry=request.getfixturevalue("schema_registry_url"),
+        dynamodb=dynamodb_local.endpoint,
+    )
+
+
 @pytest.mark.timeout(600)
 def test_nothing_is_missing_after_five_kills(
-    tmp_path: Path, kafka_bootstrap: str, dynamodb_local: DynamoDBLocal, seed: int, proof: Proof
+    tmp_path: Path,
+    kafka_bootstrap: str,
+    dynamodb_local: DynamoDBLocal,
+    places: Places,
+    seed: int,
+    proof: Proof,
 ) -> None:
     random = Random(seed)
     # One at some point of each portion, so that the writer is at work between any two.
@@ -53,7 +71,11 @@ def test_nothing_is_missing_after_five_kills(
     kills = []
     with (
         Scene(
-            tmp_path, kafka=kafka_bootstrap, dynamodb=dynamodb_local.endpoint, flush_seconds=FLUSH_SECONDS
+            tmp_path,
+            kafka=kafka_bootstrap,
+            dynamodb=dynamodb_local.endpoint,
+            flush_seconds=FLUSH_SECONDS,
+            places=places,
         ) as scene,
         scene.workload(seed=seed, changes=CHANGES, key_count=KEYS) as workload,
     ):
@@ -86,6 +108,7 @@ def test_nothing_is_missing_after_five_kills(
         verdicts = scene.judge(journal)
         missing = undelivered(kills, scene.topic.deliveries)
         again = [redelivered(scene.topic.deliveries), redelivered(scene.lake.deliveries)]
+        unfinished = places.unfinished_uploads()
         dead = [sink["dead_letters"] for sink in scene.pipeline.status()["sinks"]]
 
     proof(f"{workload.written} changes written at {workload.rate:.0f}/s, all delivered after {seconds:.0f} s")
@@ -99,6 +122,7 @@ def test_nothing_is_missing_after_five_kills(
     )
     assert again == drained, "what was saved on SIGTERM was not all that was delivered"
     assert dead == [0, 0, 0]
+    assert unfinished == [], "what a killed process had begun to upload is still there"
     for counts in missing:
         assert max(counts.values()) > 0, f"nothing proved: a kill found nothing undelivered: {missing}"
     assert sum(again) > 0, "nothing proved: no kill led to a second delivery"
