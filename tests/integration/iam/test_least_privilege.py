@@ -29,7 +29,7 @@ from tests.replica.fixtures import moto_endpoint
 __all__ = ["moto_endpoint"]
 
 LIVED = [row for row in ROWS if row.lived]
-KEYS = {"source": "AKIDSOURCE", "state": "AKIDSTATE", "dr": "AKIDREPLICA"}
+KEYS = {"source": "AKIDSOURCE", "state": "AKIDSTATE", "dr": "AKIDREPLICA", "lake": "AKIDLAKE"}
 """Access key id by part of the example."""
 EXAMPLE_REGIONS = {"source": "eu-west-1", "dr": "us-east-1"}
 
@@ -106,6 +106,21 @@ class Tables:
             )
             for region in EXAMPLE_REGIONS.values()
         )
+        self._bucket(url)
+
+    def _bucket(self, url: str) -> None:
+        store = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name="eu-west-1",
+            aws_access_key_id="AKIDTEST",
+            aws_secret_access_key="made-up",
+        )
+        if not store.list_buckets()["Buckets"]:
+            store.create_bucket(
+                Bucket="orders-lake", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
+        store.close()
 
     def begin(self, made_beforehand: str = "") -> None:
         """`made_beforehand`: the part whose own table is there already, instead of being created."""
@@ -256,6 +271,13 @@ def test_a_check_takes_its_own_permissions_and_no_others(moto_endpoint: str, tmp
         assert not compare(called[KEYS[part]], both).missing
     by_anyone = set().union(*called.values())
     assert not compare(by_anyone, optional).superfluous
+
+
+def test_nothing_is_missing_of_the_lake(lives: Mapping[str, Life]) -> None:
+    """Whole files and small ones, with each operation failing once; nothing more is not asked here."""
+    called = set().union(*(life.called[KEYS["lake"]] for life in lives.values()))
+    assert "s3:PutObject" in {one.action for one in called}
+    assert not compare(called, policy("sink-lake-s3.json")).missing
 
 
 def test_nobody_else_called(lives: Mapping[str, Life]) -> None:
