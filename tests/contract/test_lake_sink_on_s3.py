@@ -76,5 +76,5 @@ class TestLakeOnMoto(BucketCases):
     """As it is built for users, on another implementation of the API."""
 
     @pytest.fixture
-    def s3_endpoint(self, moto: str) -> str:
+    def endpoint(self, moto: str) -> str:
         return moto

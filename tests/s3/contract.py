@@ -1,4 +1,4 @@
-"""The cases of the sink on any store that speaks S3; its address is the fixture `s3_endpoint`."""
+"""The cases of the sink on any store that speaks S3; its address is the fixture `endpoint`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,15 +23,15 @@ class BucketCases(ContentCases):
     """Each test has a bucket of its own."""
 
     @pytest.fixture(autouse=True)
-    def bucket(self, s3_endpoint: str) -> Iterator[None]:
-        self.endpoint = s3_endpoint
-        self.client: Any = boto3.client("s3", endpoint_url=s3_endpoint)
+    def bucket(self, endpoint: str) -> Iterator[None]:
+        self.endpoint_url = endpoint
+        self.client: Any = boto3.client("s3", endpoint_url=endpoint)
         self.name = new_bucket(self.client)
         yield
         self.client.close()
 
     def make_sink(self, context: SinkContext) -> Sink:
-        return CONNECTOR.build(s3_config(self.endpoint, url=f"s3://{self.name}/lake"), context)
+        return CONNECTOR.build(s3_config(self.endpoint_url, url=f"s3://{self.name}/lake"), context)
 
     def encode(self, batch: Batch) -> EncodedBatch:
         return encode(batch)

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.integration
 
 
 class TestLake(BucketCases):
-    pass
+    @pytest.fixture
+    def endpoint(self, s3_endpoint: str) -> str:
+        return s3_endpoint
 
 
 @contextmanager
