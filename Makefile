@@ -79,7 +79,7 @@ bench-idle: $(VENV)/.dev ## what 1,000 shards cost in which nothing happens
 bench-latency: $(VENV)/.dev ## from a write to the reader of a topic
 	$(BIN)/python -m benchmarks --only latency $(BENCH_ARGS)
 
-services: $(VENV)/.dev ## start the real services for tier 3; their addresses are in .services/env
+services: $(VENV)/.dev ## start the real services for tier 3, addresses in .services/env (CDC_SERVICES=maven or containers)
 	$(BIN)/python -m tests.services start
 
 services-stop: $(VENV)/.dev ## stop them

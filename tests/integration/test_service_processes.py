@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +21,11 @@ SERVES_NOTHING = (
     'case "$*" in *-version*) echo \'openjdk version "17.0.1"\' >&2;; *) echo broken >&2; exit 1;; esac'
 )
 RESOLVES_NOTHING = """for argument in "$@"; do case "$argument" in
--Dmdep.outputFile=*) for library in linux-amd64 osx; do printf '%s' "$separator$0-libs/libsqlite4java-$library-1"
-separator=:; done > "${argument#*=}";; esac; done"""
+-Dmdep.outputFile=*) for file in libsqlite4java-linux-amd64-1 libsqlite4java-osx-1 registry.tar.gz; do
+printf '%s' "$separator$0-libs/$file"; separator=:; done > "${argument#*=}";; esac; done"""
+GETS_NOTHING = """case "$1" in version) echo go version go1.99.0 linux/amd64;; *) echo no module proxy >&2; exit 1;; esac"""
+BUILDS_NOTHING = """case "$1" in version) echo go version go1.99.0 linux/amd64;; install)
+printf '#!/bin/sh\necho broken >&2; exit 1\n' > "$GOBIN/versitygw"; chmod +x "$GOBIN/versitygw";; esac"""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,15 @@ class Checkout:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("JAVA_HOME", "CDC_REQUIRE_SERVICES")
+            if name not in ("JAVA_HOME", "CDC_REQUIRE_SERVICES", "CDC_SERVICES", "DOCKER_HOST")
         }
         return subprocess.run(
             [sys.executable, "-m", "tests.services", *arguments],
             cwd=self.root,
             env=inherited
             | {"PATH": path or str(self.root / "bin"), "TMPDIR": str(self.root / "tmp")}
+            | {"CDC_SERVICES": "maven"}
+            | {"PIP_NO_INDEX": "1"}  # a Go is not downloaded in passing
             | variables,
             capture_output=True,
             text=True,
@@ -102,7 +109,7 @@ def test_stop_ends_no_process_that_start_did_not_start(
         "pid": bystander.pid,
         "started": "0",
     }
-    (checkout.env_file.parent / "processes.json").write_text(
+    (checkout.env_file.parent / "records.json").write_text(
         json.dumps([record | {"directory": str(data)}]), "utf-8"
     )
 
@@ -125,7 +132,7 @@ def test_stop_ends_no_process_that_start_did_not_start(
 def test_what_is_missing_is_told_with_its_remedy(
     checkout: Checkout, commands: dict[str, str], remedy: str
 ) -> None:
-    for command, script in commands.items():
+    for command, script in ({"go": GETS_NOTHING} | commands).items():
         checkout.provide(command, script)
     cache = str(checkout.root / "cache")
 
@@ -136,18 +143,33 @@ def test_what_is_missing_is_told_with_its_remedy(
 
     skipped = checkout.run("start", "--if-possible", XDG_CACHE_HOME=cache)
     assert skipped.returncode == 0
-    for service in (environment.KAFKA, environment.DYNAMODB):
+    for service in environment.SERVICES:
         assert f"{service.name} IS NOT STARTED" in skipped.stderr
-    assert skipped.stderr.count(remedy) == 2
+    assert skipped.stderr.count(remedy) == 3
+    assert skipped.stderr.count("no module proxy") == 1
     assert checkout.left_behind == []
+
+
+@pytest.mark.parametrize("go", [None, "echo go version go1.24.9 linux/amd64"])
+def test_a_go_that_is_missing_or_too_old_is_replaced_or_told(checkout: Checkout, go: str | None) -> None:
+    if go is not None:
+        checkout.provide("go", go)
+    refused = checkout.run("start", "--if-possible", XDG_CACHE_HOME=str(checkout.root / "cache"))
+    assert refused.returncode == 0
+    assert f"{environment.S3.name} IS NOT STARTED" in refused.stderr
+    assert "nor from the Python package index: install Go" in refused.stderr
 
 
 def test_a_failed_start_leaves_its_log_and_nothing_else(checkout: Checkout) -> None:
     checkout.provide("java", SERVES_NOTHING)
     checkout.provide("mvn", RESOLVES_NOTHING)
+    libraries = checkout.root / "bin" / "mvn-libs"
     for library in ("linux-amd64", "osx"):
-        native = checkout.root / "bin" / "mvn-libs" / f"libsqlite4java-{library}-1"
-        native.mkdir(parents=True)
+        (libraries / f"libsqlite4java-{library}-1").mkdir(parents=True)
+    (libraries / "registry-runner.jar").touch()
+    with tarfile.open(libraries / "registry.tar.gz", "w:gz") as archive:
+        archive.add(libraries / "registry-runner.jar", arcname="registry-runner.jar")
+    checkout.provide("go", BUILDS_NOTHING)
 
     failed = checkout.run("start", "--if-possible", XDG_CACHE_HOME=str(checkout.root / "cache"))
     assert failed.returncode == 1
@@ -160,21 +182,26 @@ def test_a_failed_start_leaves_its_log_and_nothing_else(checkout: Checkout) -> N
 
 @pytest.mark.integration
 def test_the_services_from_start_to_stop(
-    checkout: Checkout, kafka_bootstrap: str, dynamodb_endpoint: str
+    checkout: Checkout,
+    kafka_bootstrap: str,
+    dynamodb_endpoint: str,
+    schema_registry_url: str,
+    s3_endpoint: str,
 ) -> None:
+    shared = {kafka_bootstrap, dynamodb_endpoint, schema_registry_url, s3_endpoint}
     path = os.environ["PATH"]
     try:
         started = checkout.run("start", path=path)
         assert started.returncode == 0, started.stderr
         env = dict(line.split("=", 1) for line in checkout.env_file.read_text("utf-8").splitlines())
-        assert env.keys() == {"KAFKA_BOOTSTRAP_SERVERS", "DYNAMODB_ENDPOINT_URL"}
-        ports = [int(address.rpartition(":")[2]) for address in env.values()]
-        assert not {kafka_bootstrap, dynamodb_endpoint} & set(env.values()), "not those of this run"
+        assert env.keys() == {service.variable for service in environment.SERVICES}
+        ports = [int(re.findall(r":(\d+)", address)[-1]) for address in env.values()]
+        assert not shared & set(env.values()), "not those of this run"
         assert all(listens(port) for port in ports)
         assert checkout.run("status", path=path).returncode == 0
 
         again = checkout.run("start", path=path)
-        assert (again.returncode, again.stdout.count("already running")) == (0, 2)
+        assert (again.returncode, again.stdout.count("already running")) == (0, 4)
         assert dict(line.split("=", 1) for line in checkout.env_file.read_text("utf-8").splitlines()) == env
     finally:
         stopped = checkout.run("stop", path=path)

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from tests.services.dynamodb_local import DynamoDBLocal
-from tests.services.kafka import KafkaBroker
+from tests.services.dynamodb_local import DynamoDB
+from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.integration
 
@@ -96,7 +96,7 @@ def test_a_second_producer_fences_the_first(kafka_bootstrap: str) -> None:
 
 
 def test_a_broker_killed_or_stopped_and_started_again_keeps_its_address_and_its_log(
-    kafka_broker: KafkaBroker,
+    kafka_broker: Kafka,
 ) -> None:
     bootstrap, topic = kafka_broker.endpoint, unique("services")
     producer = transactional(bootstrap, unique("transaction"))
@@ -251,7 +251,7 @@ def test_a_closed_shard_gives_its_records_and_then_no_iterator(table: Table) -> 
 
 
 def test_a_dynamodb_local_killed_and_started_again_keeps_items_and_stream(
-    dynamodb_local: DynamoDBLocal,
+    dynamodb_local: DynamoDB,
 ) -> None:
     endpoint = dynamodb_local.endpoint
     table = create_table(endpoint)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.services.s3 import ACCOUNT, S3Gateway, make_bucket, s3_client
+from tests.services.s3 import ACCOUNT, S3Server, make_bucket, s3_client
 
 pytestmark = pytest.mark.integration
 
@@ -152,7 +152,7 @@ def test_the_owner_of_the_bucket_may_be_demanded(s3: Any, s3_bucket: str) -> Non
     assert foreign == (403, "AccessDenied")
 
 
-def test_an_s3_killed_stopped_and_paused_keeps_its_address_and_its_objects(s3_server: S3Gateway) -> None:
+def test_an_s3_killed_stopped_and_paused_keeps_its_address_and_its_objects(s3_server: S3Server) -> None:
     endpoint = s3_server.endpoint
     s3, bucket = s3_client(endpoint), make_bucket(endpoint)
     for key, end in (("before", s3_server.kill), ("after", s3_server.stop)):

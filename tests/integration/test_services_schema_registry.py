@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.schema_registry import ApicurioRegistry
+from tests.services.schema_registry import SchemaRegistry
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +87,7 @@ def test_a_subject_may_have_a_compatibility_of_its_own(schema_registry_url: str,
 
 
 def test_a_registry_killed_stopped_and_paused_keeps_its_address_and_its_ids(
-    schema_registry: ApicurioRegistry,
+    schema_registry: SchemaRegistry,
 ) -> None:
     url = schema_registry.endpoint
     for subject, end in (("before", schema_registry.kill), ("after", schema_registry.stop)):

@@ -12,27 +12,31 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services.dynamodb_local import DynamoDBLocal
-from tests.services.environment import ENV_FILE, FOLDER, ROOT, required, write_env
-from tests.services.kafka import KafkaBroker
-from tests.services.local_server import LocalServer
+from tests.services.environment import ENV_FILE, FOLDER, ROOT, SERVICES, required, write_env
 from tests.services.records import DATA_PREFIX, Record, read_records, write_records
-from tests.services.s3 import S3Gateway
-from tests.services.schema_registry import ApicurioRegistry
-from tests.services.server import ServerFailedError
+from tests.services.server import Server, ServerFailedError
 from tests.services.unavailable import UnavailableError
+from tests.services.way import Way, decision
 
-# The slowest first: the others come up beside it.
-SERVERS: tuple[type[LocalServer], ...] = (ApicurioRegistry, DynamoDBLocal, S3Gateway, KafkaBroker)
 FAILED, UNAVAILABLE, NOT_RUNNING = 1, 2, 3
 
 
 def start(*, if_possible: bool) -> int:
     """Starts what does not run yet. 0, 1 (a server failed) or 2 (this machine cannot run one; see the remedy)."""
+    try:
+        decided = decision()
+    except UnavailableError as unavailable:
+        print(f"cannot run any service: {unavailable}", file=sys.stderr)
+        return UNAVAILABLE
+    print(decided)
+    if decided.way is Way.CONTAINERS:
+        from tests.services.containers import outlive_this_process
+
+        outlive_this_process()
     records = {variable: record for variable, record in read_records().items() if _alive_or_removed(record)}
     for record in records.values():
         print(f"already running: {record.variable}={record.endpoint} ({record})")
-    missing = [server for server in SERVERS if server.service.variable not in records]
+    missing = [server for server in decided.servers if server.service.variable not in records]
     possible = []
     for server, reason in _prepare(missing):
         if reason is None:
@@ -53,10 +57,10 @@ def start(*, if_possible: bool) -> int:
     return 0
 
 
-def _prepare(servers: Sequence[type[LocalServer]]) -> list[tuple[type[LocalServer], UnavailableError | None]]:
+def _prepare(servers: Sequence[type[Server]]) -> list[tuple[type[Server], UnavailableError | None]]:
     """Gets what they need, all at once: one is built while others are downloaded. Each with why it cannot run."""
 
-    def prepare(server: type[LocalServer]) -> UnavailableError | None:
+    def prepare(server: type[Server]) -> UnavailableError | None:
         try:
             server.prepare()
         except UnavailableError as reason:
@@ -69,9 +73,9 @@ def _prepare(servers: Sequence[type[LocalServer]]) -> list[tuple[type[LocalServe
         return list(zip(servers, threads.map(prepare, servers), strict=True))
 
 
-def _launch(servers: Sequence[type[LocalServer]], records: dict[str, Record]) -> None:
+def _launch(servers: Sequence[type[Server]], records: dict[str, Record]) -> None:
     began = time.monotonic()
-    launched: list[LocalServer] = []
+    launched: list[Server] = []
     started = False
     try:
         for kind in servers:
@@ -118,13 +122,13 @@ def status() -> int:
     """0 if all run, else 3, as `systemctl status` has it."""
     records = read_records()
     running = 0
-    for server in SERVERS:
-        record = records.get(server.service.variable)
+    for service in SERVICES:
+        record = records.get(service.variable)
         alive = record is not None and record.alive
         running += alive
         told = f"{record.endpoint} ({record})" if record and alive else "ended" if record else "not started"
-        print(f"{server.service.name}: {told}")
-    return 0 if running == len(SERVERS) else NOT_RUNNING
+        print(f"{service.name}: {told}")
+    return 0 if running == len(SERVICES) else NOT_RUNNING
 
 
 def _alive_or_removed(record: Record) -> bool:

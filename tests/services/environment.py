@@ -22,6 +22,7 @@ KAFKA = Service(name="Apache Kafka", variable="KAFKA_BOOTSTRAP_SERVERS")
 DYNAMODB = Service(name="DynamoDB Local", variable="DYNAMODB_ENDPOINT_URL")
 SCHEMA_REGISTRY = Service(name="Apicurio Registry", variable="SCHEMA_REGISTRY_URL")
 S3 = Service(name="Versity S3 Gateway", variable="S3_ENDPOINT_URL")
+SERVICES = (KAFKA, DYNAMODB, SCHEMA_REGISTRY, S3)
 # What a test that asks for one of `tests.services.fixtures` runs on.
 SERVICES_BY_FIXTURE = {
     "kafka_bootstrap": KAFKA,

@@ -13,25 +13,23 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.services import environment
-from tests.services.dynamodb_local import DynamoDBLocal
+from tests.services.dynamodb_local import DynamoDB
 from tests.services.environment import DYNAMODB, ENV_FILE, KAFKA, ROOT, S3, SCHEMA_REGISTRY, Service
-from tests.services.kafka import KafkaBroker
-from tests.services.local_server import LocalServer
-from tests.services.s3 import S3Gateway, make_bucket
-from tests.services.schema_registry import ApicurioRegistry
+from tests.services.kafka import Kafka
+from tests.services.s3 import S3Server, make_bucket
+from tests.services.schema_registry import SchemaRegistry
 from tests.services.unavailable import UnavailableError
+from tests.services.way import decision
 
 CONNECT_SECONDS = 5.0
 MEMORY = Path("/dev/shm")  # noqa: S108 - Linux; in containers often a few MB only
 MEMORY_BYTES = 300_000_000
-
-Server = TypeVar("Server", bound=LocalServer)
 
 
 @pytest.fixture(scope="session")
@@ -65,25 +63,25 @@ def s3_bucket(s3_endpoint: str) -> str:
 
 
 @pytest.fixture
-def schema_registry(tmp_path: Path) -> Iterator[ApicurioRegistry]:
+def schema_registry(tmp_path: Path) -> Iterator[SchemaRegistry]:
     """A started schema registry of this test alone; killed at its end."""
-    yield from _own(ApicurioRegistry, tmp_path)
+    yield from _own(SCHEMA_REGISTRY, tmp_path)
 
 
 @pytest.fixture
-def s3_server(tmp_path: Path) -> Iterator[S3Gateway]:
+def s3_server(tmp_path: Path) -> Iterator[S3Server]:
     """A started S3 of this test alone; killed at its end."""
-    yield from _own(S3Gateway, tmp_path)
+    yield from _own(S3, tmp_path)
 
 
 @pytest.fixture
-def kafka_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
+def kafka_broker(tmp_path: Path) -> Iterator[Kafka]:
     """A started broker of this test alone; killed at its end."""
-    yield from _own(KafkaBroker, tmp_path)
+    yield from _own(KAFKA, tmp_path)
 
 
 @pytest.fixture
-def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDBLocal]:
+def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDB]:
     """A started DynamoDB Local of this test alone; killed at its end.
 
     Its data lie in memory where that can be had: it waits for the disk at every write, which makes thousands of writes
@@ -91,24 +89,25 @@ def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDBLocal]:
     """
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         with TemporaryDirectory(dir=MEMORY) as folder:
-            yield from _own(DynamoDBLocal, Path(folder))
+            yield from _own(DYNAMODB, Path(folder))
     else:
-        yield from _own(DynamoDBLocal, tmp_path)
+        yield from _own(DYNAMODB, tmp_path)
 
 
-def _own(kind: type[Server], tmp_path: Path) -> Iterator[Server]:
-    _address(kind.service)  # a run without services starts none, and downloads nothing
+def _own(service: Service, tmp_path: Path) -> Iterator[Any]:
+    _address(service)  # a run without services starts none, and downloads nothing
     try:
+        kind = decision().server(service)
         kind.prepare()
     except UnavailableError as reason:
-        _absent(f"no {kind.service.name} of this test's own: {reason}")
+        _absent(f"no {service.name} of this test's own: {reason}")
     directory = tmp_path / kind.__name__
     directory.mkdir()
     server = kind(directory)
     try:
         yield server.start()
     finally:
-        server.kill()
+        server.discard()
 
 
 def _address(service: Service) -> str:

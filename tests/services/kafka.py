@@ -125,6 +125,8 @@ class KafkaBroker(Kafka, LocalServer):
 class GuardedBroker(KafkaBroker):
     """A broker that asks for a password and goes by ACLs, at `guarded_endpoint`; `endpoint` is its operator's.
 
+    Through Maven alone: there is none as a container.
+
     Args:
         passwords: by user (SASL/PLAIN). They may do nothing until the operator says so.
     """

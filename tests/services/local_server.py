@@ -7,18 +7,14 @@ from pathlib import Path
 
 from tests.services.process import ProcessIdentity
 from tests.services.records import ProcessRecord
-from tests.services.server import Server, ServerFailedError, free_port
+from tests.services.server import Server, ServerFailedError
 
 
 class LocalServer(Server):
-    """`directory` must exist and gets the data; the caller removes it. `log` gets the server's output, appended
-    (default: in `directory`).
-    """
+    """A server whose process is a child of this one; its data are in `directory`, its output in `log`."""
 
     def __init__(self, directory: Path, *, log: Path | None = None) -> None:
-        self.directory = directory
-        self.log = log or directory / "server.log"
-        self.port = free_port()
+        super().__init__(directory, log=log)
         self._identity: ProcessIdentity | None = None
         self._process: subprocess.Popen[bytes] | None = None
 

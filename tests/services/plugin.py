@@ -10,6 +10,8 @@ import pytest
 
 from tests.services import environment
 from tests.services.environment import SERVICES_BY_FIXTURE, Service
+from tests.services.unavailable import UnavailableError
+from tests.services.way import decision
 
 pytest_plugins = ["tests.services.fixtures"]
 
@@ -30,6 +32,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not skipped and not any(outcomes.values()):
         return
     terminalreporter.section("real services", "=", bold=True)
+    try:
+        terminalreporter.line(str(decision()), bold=True)
+    except UnavailableError as unavailable:
+        terminalreporter.line(f"services: none: {unavailable}", red=True, bold=True)
     for service, counts in outcomes.items():
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         address = environment.address(service)

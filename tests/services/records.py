@@ -3,15 +3,20 @@
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.services.environment import FOLDER
-from tests.services.process import ProcessIdentity
+from tests.services.process import GRACE_SECONDS, ProcessIdentity
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
 
 RECORDS_FILE = FOLDER / "records.json"
+KILLED = 137  # 128 + SIGKILL: the exit code of a container that did not stop when asked
 DATA_PREFIX = "dynamodb-cdc-services-"
 
 
@@ -66,6 +71,51 @@ class ProcessRecord(Record):
         return f"pid {self.pid}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContainerRecord(Record):
+    """A container of this machine's Docker daemon; its data are in it."""
+
+    container: str
+
+    @property
+    def alive(self) -> bool:
+        with self._found() as found:
+            return found is not None and found.status in ("running", "paused")
+
+    def end(self) -> bool:
+        with self._found() as found:
+            if found is None:
+                return True
+            if found.status == "paused":
+                found.unpause()
+            found.stop(timeout=int(GRACE_SECONDS))
+            return int(found.wait()["StatusCode"]) != KILLED
+
+    def remove(self) -> None:
+        with self._found() as found:
+            if found is not None:
+                found.remove(v=True, force=True)
+        super().remove()
+
+    @contextmanager
+    def _found(self) -> Iterator["Container | None"]:
+        import docker
+        from docker.errors import NotFound
+
+        client = docker.from_env()
+        try:
+            try:
+                found = client.containers.get(self.container)
+            except NotFound:
+                found = None
+            yield found
+        finally:
+            client.close()
+
+    def __str__(self) -> str:
+        return f"container {self.container[:12]}"
+
+
 def read_records() -> dict[str, Record]:
     """By variable; empty where nothing was started."""
     if not RECORDS_FILE.exists():
@@ -80,4 +130,4 @@ def write_records(records: Mapping[str, Record]) -> None:
 
 
 def _record(entry: dict[str, Any]) -> Record:
-    return ProcessRecord(**entry)
+    return ContainerRecord(**entry) if "container" in entry else ProcessRecord(**entry)

@@ -25,7 +25,7 @@ REGION = "eu-west-1"
 ACCOUNT = "test"  # who owns all buckets: the access key, where AWS has an account's number
 
 
-class S3(Server):
+class S3Server(Server):
     """An S3 with one account; `endpoint` is its URL, for clients that put the bucket into the path.
 
     It checks signatures: credentials are `test` and `test`. Any region will do but as a LocationConstraint, which must
@@ -44,7 +44,7 @@ class S3(Server):
         return http_status(self.port, "/") == http.HTTPStatus.FORBIDDEN
 
 
-class S3Gateway(S3, LocalServer):
+class S3Gateway(S3Server, LocalServer):
     """As a process; a bucket is a folder in its directory."""
 
     @classmethod

@@ -51,8 +51,6 @@ class ApicurioRegistry(SchemaRegistry, LocalServer):
         _unpacked()
 
     def _command(self) -> list[str]:
-        # Written out at each commit, not some time later: what was answered outlives a kill.
-        database = f"jdbc:h2:file:{self.directory / 'data' / 'registry'};WRITE_DELAY=0"
         (jar,) = _unpacked().glob("*-runner.jar")
         return [
             java_command(),
@@ -60,7 +58,7 @@ class ApicurioRegistry(SchemaRegistry, LocalServer):
             "-Xmx512m",
             f"-Dquarkus.http.host={HOST}",
             f"-DHTTP_PORT={self.port}",
-            f"-DREGISTRY_DATASOURCE_URL={database}",
+            f"-DREGISTRY_DATASOURCE_URL={database(self.directory / 'data' / 'registry')}",
             # 20 connections by default, all opened at the start.
             "-Dquarkus.datasource.jdbc.initial-size=1",
             "-Dquarkus.datasource.jdbc.min-size=1",
@@ -70,19 +68,22 @@ class ApicurioRegistry(SchemaRegistry, LocalServer):
         ]
 
 
+def database(file: Path) -> str:
+    """The URL of an H2 database in a file, written out at each commit: what was answered outlives a kill."""
+    return f"jdbc:h2:file:{file};WRITE_DELAY=0"
+
+
 def _unpacked() -> Path:
     """The folder of the unpacked distribution, kept in the user's cache beside the list of its archive."""
-    (archive,) = classpath("schema_registry")
+    (archive,) = (file for file in classpath("schema_registry") if file.name.endswith(".tar.gz"))
     folder = environment.cache_directory() / archive.name.removesuffix(".tar.gz")
     if not folder.exists():
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
         try:
             with tarfile.open(archive) as packed:
-                if hasattr(
-                    tarfile, "data_filter"
-                ):  # Python 3.11 knows it from 3.11.4 on; Maven checked the archive
-                    packed.extraction_filter = tarfile.data_filter
-                packed.extractall(unfinished)  # noqa: S202
+                # Python 3.11 has the filter from 3.11.4 on.
+                packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+                packed.extractall(unfinished)  # noqa: S202 - Maven has checked it
             try:
                 unfinished.rename(folder)
             except OSError:

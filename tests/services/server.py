@@ -5,6 +5,7 @@ import random
 import socket
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import ClassVar, Self
 
 from tests.services.environment import Service
@@ -35,7 +36,16 @@ class Server(ABC):
     """
 
     service: ClassVar[Service]
-    port: int
+
+    def __init__(self, directory: Path, *, log: Path | None = None) -> None:
+        """
+        Args:
+            directory: exists, and gets the data of a process; the caller removes it.
+            log: gets the output of a process, appended (default: in `directory`).
+        """
+        self.directory = directory
+        self.log = log or directory / "server.log"
+        self.port = free_port()
 
     @property
     @abstractmethod

@@ -1,5 +1,3 @@
-import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Timer
@@ -16,7 +14,7 @@ from cdc.testing.sink_run import SinkRun
 from tests.contract.kafka.engine import deliver, in_order, number_of_changes, versions
 from tests.contract.kafka.pages import LARGE, Properties, kafka_sink, pages
 from tests.contract.kafka.reader import read_topic
-from tests.services.kafka import KafkaBroker
+from tests.services.kafka import Kafka
 
 pytestmark = pytest.mark.integration
 
@@ -82,9 +80,7 @@ class TestOutages:
     """The broker goes, in several ways, under a steady stream of batches, and comes back."""
 
     @pytest.mark.parametrize("way", ["stop", "kill", "freeze"])
-    def test_nothing_is_lost_and_order_is_kept(
-        self, kafka_broker: KafkaBroker, tmp_path: Path, way: str
-    ) -> None:
+    def test_nothing_is_lost_and_order_is_kept(self, kafka_broker: Kafka, tmp_path: Path, way: str) -> None:
         create_topic(kafka_broker.endpoint, "cdc.orders")
         table = Table()
         feeds = [table.shard(number) for number in range(3)]
@@ -94,7 +90,7 @@ class TestOutages:
             if written != len(feeds) * 50:  # some are durable, some in flight, some to come
                 return
             if way == "freeze":
-                os.kill(kafka_broker.identity.pid, signal.SIGSTOP)
+                kafka_broker.pause()
             elif way == "stop":
                 kafka_broker.stop()
             else:
@@ -103,7 +99,7 @@ class TestOutages:
 
         def mend_it() -> None:
             if way == "freeze":
-                os.kill(kafka_broker.identity.pid, signal.SIGCONT)
+                kafka_broker.resume()
             else:
                 kafka_broker.start()
 
