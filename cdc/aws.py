@@ -4,7 +4,7 @@ Importing this imports botocore: a connector does so inside `build` and `probe` 
 messages and raises its port's own error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -160,6 +160,10 @@ DAMAGED = (vendor.ChecksumError, vendor.IncompleteReadError, ResponseParserError
 """An answer that did not arrive as it was sent, or is none of this service."""
 
 
+EXPIRED = ("ExpiredToken", "ExpiredTokenException")
+"""Codes of a service that calls credentials expired; with `credentials_refused` they are renewed."""
+
+
 def expired_after_refresh(error: RuntimeError) -> bool:
     """Credentials that are expired even after they were refreshed have no class of their own in botocore."""
     return str(error).startswith("Credentials were refreshed")
@@ -225,7 +229,23 @@ def session(
             arguments["ExternalId"] = external_id
         provider = _AssumedRole(made, region, role_arn, arguments)
         made.register_component("credential_provider", CredentialResolver([provider]))
+        made.register("after-call", partial(_look_for_refusal, made))
     return made
+
+
+def credentials_refused(session: Session) -> None:
+    """A service calls the role's credentials expired, though they should be good for a while: a clock is wrong, or they were
+    revoked. The next call has new ones. Clients of the session find it out by themselves; this is for those who sign on
+    their own. Without a role nothing happens: what the SDK found, it renews by its own rules.
+    """
+    credentials = session.get_credentials()
+    if isinstance(credentials, _RoleCredentials):
+        credentials.refused()
+
+
+def _look_for_refusal(session: Session, parsed: Any, **_: Any) -> None:
+    if isinstance(parsed, dict) and parsed.get("Error", {}).get("Code") in EXPIRED:
+        credentials_refused(session)
 
 
 ONCE = _STS
@@ -247,6 +267,26 @@ def may_ask(session: Session, service: str, endpoint_url: str | None) -> bool:
     return bool(configured.provide())
 
 
+class _RoleCredentials(DeferredRefreshableCredentials):
+    """Renewed before they expire, and when a service has refused them."""
+
+    def __init__(self, assume: Callable[[], Any], *, method: str) -> None:
+        super().__init__(refresh_using=self._renew, method=method)
+        self._assume = assume
+        self._is_refused = False
+
+    def refused(self) -> None:
+        self._is_refused = True
+
+    def refresh_needed(self, refresh_in: Any = None) -> bool:
+        return self._is_refused or bool(super().refresh_needed(refresh_in))
+
+    def _renew(self) -> Any:
+        renewed = self._assume()
+        self._is_refused = False
+        return renewed
+
+
 class _AssumedRole(CredentialProvider):
     """Takes the place of the session's own providers, whose credentials it assumes the role with."""
 
@@ -266,11 +306,12 @@ class _AssumedRole(CredentialProvider):
         credentials = self._sources.load_credentials()
         if credentials is None:
             raise vendor.NoCredentialsError
-        fetcher = AssumeRoleCredentialFetcher(
-            self._create_client, credentials, self._role_arn, extra_args=self._arguments
-        )
 
-        def fetch() -> Any:
+        def assume() -> Any:
+            # A new one each time: it remembers credentials for as long as they say that they are good.
+            fetcher = AssumeRoleCredentialFetcher(
+                self._create_client, credentials, self._role_arn, extra_args=self._arguments
+            )
             try:
                 return fetcher.fetch_credentials()
             except UNREACHABLE as error:
@@ -280,4 +321,4 @@ class _AssumedRole(CredentialProvider):
                     name=type(error).__name__,
                 ) from None
 
-        return DeferredRefreshableCredentials(method=self.METHOD, refresh_using=fetch)
+        return _RoleCredentials(assume, method=self.METHOD)

@@ -19,7 +19,7 @@ One sink, two storages (`connectors.lake.storage`): `connectors.lake.folder` and
 
 from collections.abc import Sequence
 
-from cdc.connector import SinkConnector, SinkContext, Statement
+from cdc.connector import Seen, SinkConnector, SinkContext, Statement
 from cdc.ports import Sink
 from connectors.lake.config import LakeConfig
 
@@ -38,7 +38,7 @@ def _build(config: LakeConfig, context: SinkContext) -> Sink:
     return LakeSink(config, context, LakeFolder.of(config, context))
 
 
-def _probe(config: LakeConfig, context: SinkContext) -> Sequence[str]:
+def _probe(config: LakeConfig, context: SinkContext) -> Sequence[Seen]:
     if config.is_s3:
         from connectors.lake.s3.probe import probe as probe_bucket
 

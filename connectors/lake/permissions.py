@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cdc.connector import Statement
+from cdc.connector import Statement, arn_start
 from connectors.lake.config import LakeConfig
 
 
@@ -10,27 +10,26 @@ def permissions(config: LakeConfig) -> Sequence[Statement]:
     """Empty for a lake on a file system."""
     if not config.is_s3:
         return ()
-    bucket, prefix = config.place()
-    objects = (f"arn:{_partition(config)}:s3:::{bucket}/{prefix}*",)
+    objects = (f"{bucket_arn(config)}/{config.place().prefix}*",)
     put = ("s3:PutObject", "s3:AbortMultipartUpload")
     statements = [
         Statement(
             sid="LakeFiles",
             actions=(*put, "s3:PutObjectAcl") if config.acl is not None else put,
             resources=objects,
-            why="files are uploaded, and given up after a failure",
+            why="no file can be uploaded, or given up after a failure",
         ),
         Statement(
             sid="LakeLostAnswers",
             actions=("s3:GetObject",),
             resources=objects,
-            why="whether a file is there whose upload ended without an answer (HeadObject; nothing is read)",
+            why="a file whose upload ended without an answer is written again (HeadObject; nothing is read)",
         ),
         Statement(
             sid="LakeLeftovers",
             actions=("s3:ListBucketMultipartUploads",),
-            resources=(f"arn:{_partition(config)}:s3:::{bucket}",),
-            why="the bucket is looked at when the sink opens, and what a dead process left in progress is found",
+            resources=(bucket_arn(config),),
+            why="the sink cannot be opened, and what a dead process left in progress is not found",
         ),
     ]
     if config.encryption is not None and config.encryption.type == "sse-kms":
@@ -40,24 +39,13 @@ def permissions(config: LakeConfig) -> Sequence[Statement]:
                 sid="LakeKey",
                 actions=("kms:GenerateDataKey", "kms:Decrypt"),
                 resources=(key if key.startswith("arn:") else "*",),
-                why="files are encrypted with it; the parts of an upload are decrypted when it ends",
-            )
-        )
-    if config.role_arn is not None:
-        statements.append(
-            Statement(
-                sid="LakeRole",
-                actions=("sts:AssumeRole",),
-                resources=(config.role_arn,),
-                why="the other statements are those of this role; this one is the process's own",
+                why="no file can be encrypted; the parts of an upload are decrypted when it ends",
             )
         )
     return statements
 
 
-def _partition(config: LakeConfig) -> str:
-    """Of ARNs in the region (AWS General Reference, "Amazon Resource Names")."""
-    region = config.region or ""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+def bucket_arn(config: LakeConfig) -> str:
+    """Without region and account, which no ARN of S3 has (Service authorization reference, Amazon S3)."""
+    partition = arn_start(config, "s3").split(":")[1]
+    return f"arn:{partition}:s3:::{config.place().bucket}"

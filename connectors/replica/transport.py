@@ -72,6 +72,11 @@ def dynamodb_client(session: Session, *, region: str | None, endpoint_url: str |
             ) from None
 
 
+_BAD_REQUEST = 400
+_EXPIRED = tuple(f'#{code}"'.encode() for code in aws.EXPIRED)
+"""As `__type` ends in an error's answer; elsewhere in one it would cost a renewal, and nothing else."""
+
+
 class Transport:
     """Makes calls from many threads over kept connections. Never retries.
 
@@ -134,6 +139,8 @@ class Transport:
             SigV4Auth(self._credentials(), "dynamodb", self._region).add_auth(request)
             response = self._http.send(request.prepare())
             content = response.content
+        if response.status_code == _BAD_REQUEST and any(code in content for code in _EXPIRED):
+            aws.credentials_refused(self._session)
         length = response.headers.get("content-length", "")
         if length.isdigit() and int(length) != len(content):
             message = f"DynamoDB {operation}: the answer broke off"

@@ -76,17 +76,10 @@ class ConfluentRegistry:
             RegistryError: `NOT_FOUND` if it is not there and nothing may be registered, `UNENCODABLE` if the server
                 calls it incompatible, `INVALID_REQUEST` if it takes no such schema or subject; and as `schema`.
         """
-        remedy = "" if self._auto_register else _register_by_hand(subject)
         about = f"{self._place}: subject {subject}"
         # Without white space: to some servers (Apicurio) it makes another schema.
         sent = Schema(json.dumps(json.loads(schema), ensure_ascii=False, separators=(",", ":")))
-        id_: Any  # whatever JSON the answer has there
-        if self._auto_register:
-            id_ = self._ask("register", about, partial(self._client.register_schema, subject, sent))
-        else:
-            id_ = self._ask(
-                "lookup", about, partial(self._client.lookup_schema, subject, sent), remedy
-            ).schema_id
+        id_: Any = self._id(subject, sent, about)  # whatever JSON the answer has there
         if not isinstance(id_, int) or isinstance(id_, bool) or not 0 <= id_ <= _LARGEST_ID:
             raise RegistryError(
                 ErrorKind.MALFORMED,
@@ -100,6 +93,26 @@ class ConfluentRegistry:
                 remedy="look whether all addresses of `url` are one registry",
             )
         return RegisteredSchema(id_, subject, schema)
+
+    def _id(self, subject: str, schema: Schema, about: str) -> int | None:
+        def look_up() -> int | None:
+            find = partial(self._client.lookup_schema, subject, schema)
+            return self._ask("lookup", about, find, _register_by_hand(subject)).schema_id
+
+        if not self._auto_register:
+            return look_up()
+        try:
+            return self._ask("register", about, partial(self._client.register_schema, subject, schema))
+        except RegistryError as refusal:
+            if refusal.kind is not ErrorKind.UNENCODABLE:
+                raise
+            # Of two that register the same at once, some servers (Apicurio) call the later one a conflict.
+            try:
+                return look_up()
+            except RegistryError as error:
+                if error.kind is ErrorKind.NOT_FOUND:
+                    raise refusal from None
+                raise
 
     def schema(self, id: int) -> RegisteredSchema:  # noqa: A002 - the port's own word
         """The server does not say under which subjects: `subject` is empty.

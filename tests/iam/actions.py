@@ -25,7 +25,8 @@ Row = Callable[[Call], Iterator[Needed]]
 
 
 def _table(call: Call) -> Iterator[Needed]:
-    yield Needed(f"dynamodb:{call.operation}", f"table/{call.arguments['TableName']}")
+    if "TableName" in call.arguments:  # without one it is refused, whoever asks
+        yield Needed(f"dynamodb:{call.operation}", f"table/{call.arguments['TableName']}")
 
 
 _OF_ITEMS = {

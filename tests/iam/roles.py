@@ -28,6 +28,8 @@ class Row:
     """`source`, `state`, or the name of a sink of the example."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What this file's configuration has otherwise than the example: keys of the part."""
+    lived: bool = True
+    """Whether whole pipelines of it are run and compared with it; else its connector alone says what it takes."""
 
 
 ROWS = (
@@ -36,6 +38,13 @@ ROWS = (
     Row("state-table-exists.json", "state", {"create": False}),
     Row("sink-replica.json", "dr"),
     Row("sink-replica-tombstones-exist.json", "dr", {"tombstones": {"create": False}}),
+    Row("sink-lake-s3.json", "lake", lived=False),
+    Row(
+        "sink-lake-s3-kms.json",
+        "lake",
+        {"encryption": {"type": "sse-kms", "kms_key_id": "arn:aws:kms:eu-west-1:000000000000:key/KEY_ID"}},
+        lived=False,
+    ),
 )
 
 CHECK_ACTIONS = {

@@ -183,6 +183,7 @@ class Engine:
         self.world.pass_time()
         flushed.result(0)
         self.check()
+        assert not self.sink._lanes.held
         everything = [batch for batches in self.cut for batch in batches]
         assert self.durable() == everything
         assert once(self.world.visible()) == once(content_of(everything))

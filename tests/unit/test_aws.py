@@ -10,7 +10,8 @@ from botocore.parsers import ResponseParserError
 from cdc import aws
 from cdc.errors import ErrorKind, SinkError
 from connectors.replica.errors import aws_errors
-from tests.dynamodb_streams.canned_server import CannedServer, Reply, canned_server, role_credentials
+from tests.dynamodb_streams.canned_server import CannedServer, Reply, canned_server, ok, role_credentials
+from tests.dynamodb_streams.canned_server import error as refused
 from tests.dynamodb_streams.sources import ENVIRONMENT
 
 KINDS = {
@@ -230,6 +231,55 @@ def test_the_role_is_assumed_again_before_its_credentials_expire(sts: CannedServ
     keys = [found.get_frozen_credentials().access_key for _ in range(3)]
     assert keys == ["FIRST", "SECOND", "SECOND"]
     assert all("Credential=test/" in call["authorization"] for call in sts.asked("AssumeRole"))
+
+
+def test_the_role_is_assumed_again_when_its_credentials_are_refused(sts: CannedServer) -> None:
+    """They should be good for an hour, and a service calls them expired: once renewed they are kept again."""
+    sts.replies["AssumeRole"] = [
+        role_credentials("FIRST", valid=timedelta(hours=1)),
+        role_credentials("SECOND", valid=timedelta(hours=1)),
+    ]
+    session = aws.session(
+        profile=None, region="eu-west-1", role_arn=ROLE, external_id=None, role_session_name="cdc-orders"
+    )
+    found: Any = session.get_credentials()
+    assert found.get_frozen_credentials().access_key == "FIRST"
+    aws.credentials_refused(session)
+    assert [found.get_frozen_credentials().access_key for _ in range(2)] == ["SECOND"] * 2
+
+
+def test_a_renewal_that_fails_is_tried_again(sts: CannedServer) -> None:
+    sts.replies["AssumeRole"] = [
+        role_credentials("FIRST", valid=timedelta(hours=1)),
+        Reply(b"", 503),
+        role_credentials("SECOND", valid=timedelta(hours=1)),
+    ]
+    session = aws.session(
+        profile=None, region="eu-west-1", role_arn=ROLE, external_id=None, role_session_name="cdc-orders"
+    )
+    found: Any = session.get_credentials()
+    assert found.get_frozen_credentials().access_key == "FIRST"
+    aws.credentials_refused(session)
+    with pytest.raises(vendor.ClientError):
+        found.get_frozen_credentials()
+    assert found.get_frozen_credentials().access_key == "SECOND"
+
+
+@pytest.mark.parametrize("code", aws.EXPIRED)
+def test_a_client_finds_out_that_its_credentials_were_refused(sts: CannedServer, code: str) -> None:
+    sts.replies["AssumeRole"] = [
+        role_credentials("FIRST", valid=timedelta(hours=1)),
+        role_credentials("SECOND", valid=timedelta(hours=1)),
+    ]
+    sts.replies["ListTables"] = [refused(code), ok({"TableNames": []})]
+    client: Any = aws.session(
+        profile=None, region="eu-west-1", role_arn=ROLE, external_id=None, role_session_name="cdc-orders"
+    ).create_client("dynamodb", region_name="eu-west-1", endpoint_url=sts.url)
+    with pytest.raises(vendor.ClientError):
+        client.list_tables()
+    assert client.list_tables()["TableNames"] == []
+    assert len(sts.asked("AssumeRole")) == 2
+    client.close()
 
 
 def test_sts_is_asked_once(sts: CannedServer) -> None:

@@ -159,8 +159,6 @@ def test_permissions_are_those_that_the_settings_need() -> None:
     key = "arn:aws:kms:eu-west-1:111111111111:key/k"
     kms = actions(url=url, encryption={"type": "sse-kms", "kms_key_id": key})["LakeKey"]
     assert kms == (("kms:GenerateDataKey", "kms:Decrypt"), (key,))
-    role = "arn:aws:iam::111111111111:role/lake"
-    assert actions(url=url, role_arn=role)["LakeRole"] == (("sts:AssumeRole",), (role,))
     assert actions(url=url, region="cn-north-1")["LakeLeftovers"][1] == ("arn:aws-cn:s3:::bucket",)
 
 

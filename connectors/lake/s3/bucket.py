@@ -8,10 +8,11 @@ from zlib import crc32
 
 from botocore import xform_name
 
+from cdc import aws
 from cdc.connector import CountCall
 from cdc.errors import ErrorKind, SinkError
 from connectors.lake.config import LakeConfig
-from connectors.lake.s3.errors import CALLS, EXPIRED, code_of, sink_error
+from connectors.lake.s3.errors import CALLS, code_of, sink_error
 from connectors.lake.storage import Data
 
 ALGORITHMS = {"sse-s3": "AES256", "sse-kms": "aws:kms"}
@@ -146,7 +147,7 @@ class Bucket:
         try:
             return self._call_once(client, operation, key, arguments)
         except AnswerError as error:
-            if error.code not in EXPIRED:
+            if error.code not in aws.EXPIRED:
                 raise
         return self._call_once(self._connected(instead_of=client), operation, key, arguments)
 

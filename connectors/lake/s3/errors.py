@@ -20,8 +20,6 @@ PERMISSIONS: Mapping[str, str] = {
 }
 """What a call needs (Amazon S3 API reference, each call's "Permissions")."""
 
-EXPIRED = ("ExpiredToken", "ExpiredTokenException")
-
 CALLS = (
     vendor.ClientError,
     vendor.ParamValidationError,
@@ -78,6 +76,8 @@ def sink_error(error: Exception, operation: str, place: str) -> SinkError | None
     if isinstance(error, (vendor.ParamValidationError, *aws.CONFIGURATION)):
         # Before the credentials: a loop of profiles is both.
         return SinkError(ErrorKind.CONFIGURATION, f"{where}: {name}")
+    if isinstance(error, aws.StsUnreachableError):
+        return SinkError(ErrorKind.UNAVAILABLE, f"{error}; needed for {where}")
     if isinstance(error, (*aws.UNREACHABLE, *aws.DAMAGED)):
         return SinkError(ErrorKind.UNAVAILABLE, f"{where}: {name}")
     expired = isinstance(error, RuntimeError)

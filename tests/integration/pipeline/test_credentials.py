@@ -3,17 +3,40 @@
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from tests.integration.pipeline.places import Folders, Settings
 from tests.integration.pipeline.proof import Proof
 from tests.integration.pipeline.scene import Scene
 from tests.integration.pipeline.sts import Gateway, Sts, serving
+from tests.integration.pipeline.workload import REGION
 from tests.services.dynamodb_local import DynamoDBLocal
 
 pytestmark = pytest.mark.integration
 
 CHANGES = 3_000
+
+
+class _StateAtAws(Folders):
+    """Schemas and the lake in folders; positions in a table, as another role."""
+
+    def __init__(self, folder: Path, endpoint: str, role: str) -> None:
+        super().__init__(folder)
+        self._state = {
+            "type": "dynamodb",
+            "table": f"state-{uuid4().hex[:12]}",
+            "region": REGION,
+            "endpoint_url": endpoint,
+            "role_arn": role,
+        }
+
+    @property
+    def sections(self) -> Settings:
+        return {**super().sections, "state": self._state}
+
+
 LIVES_SECONDS = 4.0
 RENEWALS = 3
 """At least so often the credentials of each role have to expire while changes are written."""
@@ -35,7 +58,7 @@ def test_expiring_credentials_are_renewed(
     """The gateways refuse expired credentials. Said in time: nothing is refused. Expired early (revoked, a wrong clock):
     the refusal itself leads to new ones."""
     sts = Sts(lives=LIVES_SECONDS, says=says)
-    roles = {name: f"arn:aws:iam::000000000000:role/cdc-{name}" for name in ("source", "replica")}
+    roles = {name: f"arn:aws:iam::000000000000:role/cdc-{name}" for name in ("source", "replica", "state")}
     with ExitStack() as stack:
         stack.enter_context(serving(sts))
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
@@ -49,6 +72,7 @@ def test_expiring_credentials_are_renewed(
                 tmp_path,
                 kafka=kafka_bootstrap,
                 dynamodb=dynamodb_local.endpoint,
+                places=_StateAtAws(tmp_path, gateways["state"].url, roles["state"]),
                 source_access={"endpoint_url": gateways["source"].url, "role_arn": roles["source"]},
                 replica_access={
                     "endpoint_url": gateways["replica"].url,

@@ -15,6 +15,7 @@ from connectors.lake import CONNECTOR
 from tests.credentials import CONTAINER_TOKEN, WEB_TOKEN, CredentialsServer, credentials_server
 from tests.s3.lakes import s3_config, s3_context
 from tests.s3.server import Refuse, S3Server
+from tests.services.server import free_port
 from tests.unit.lake_s3.sinks import opened, small
 
 ROLE = "arn:aws:iam::111111111111:role/lake"
@@ -107,6 +108,19 @@ def test_nobody(s3: S3Server, giver: CredentialsServer) -> None:
         signed_with(s3)
     assert denied.value.kind is ErrorKind.ACCESS_DENIED
     assert "no usable credentials" in denied.value.message
+
+
+def test_a_role_that_nobody_answers_for(
+    s3: S3Server, giver: CredentialsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the store that is unreachable."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "SOURCE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(SinkError) as unreachable:
+        signed_with(s3, role_arn=ROLE)
+    assert unreachable.value.kind is ErrorKind.UNAVAILABLE
+    assert f"AssumeRole of {ROLE}" in unreachable.value.message
 
 
 @pytest.mark.parametrize("way", ["role", "web", "instance", "container"])

@@ -16,7 +16,7 @@ from connectors.lake.s3.storage import LEAST_PART_BYTES, PART_BYTES
 from connectors.lake.storage import Terms
 from tests.lake_batches import at_hours
 from tests.lake_files import content_of_files
-from tests.s3.server import Hold, S3Server
+from tests.s3.server import Hold, Refuse, S3Server
 from tests.unit.lake_s3.sinks import THREADS, large, opened, small, wait_for
 
 MEGABYTE = 1_000_000
@@ -119,3 +119,29 @@ def test_files_that_leave_are_few_as_well(s3: S3Server, monkeypatch: pytest.Monk
         hold.event.set()
         assert accepted == [True] * 4 + [False]
         receipts[-1].durable.result(10)
+
+
+def test_what_is_given_up_is_out_of_memory(s3: S3Server) -> None:
+    """Also what waited behind a call that was being made."""
+    slow, denied = Table("slow").shard(), Table("denied").shard()
+    hold = Hold(threading.Event())
+    s3.fault = lambda request: (
+        hold
+        if "/slow/" in request.key and request.operation == "UploadPart"
+        else Refuse("AccessDenied", 403)
+        if "/denied/" in request.key
+        else None
+    )
+    with opened(s3, slow, denied) as sink:
+        receipts = [sink.write(encode(large(slow))) for _ in range(3)]
+        reached = hold.reached.acquire(timeout=10)
+        sink.write(encode(large(denied))).durable.exception(10)
+        handed_back = [receipt.durable.done() for receipt in receipts]
+        held = sink._lanes.held
+        hold.event.set()
+        assert reached
+        assert all(handed_back)
+        assert held < 2 * THREADS.chunk_bytes, "of the three only the one that is being sent"
+        wait_for(lambda: sink._lanes.is_idle)
+        assert not sink._lanes.held
+        assert not s3.store.uploads

@@ -101,7 +101,8 @@ def test_what_a_server_answers_to_a_registration(
     assert said in error.message
     assert server.url in error.message
     assert "orders-value" in error.message
-    assert server.calls == [("POST", "/subjects/orders-value/versions")], "one attempt"
+    asked = [path for path in server.asked("POST") if path.endswith("/versions")]
+    assert asked == ["/subjects/orders-value/versions"], "one attempt"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,15 @@ def test_an_incompatible_schema_is_told_without_any_schema(server: Stub) -> None
     assert "READER_FIELD_MISSING_DEFAULT_VALUE, BACKWARD" in error.message
     assert '"type"' not in error.message
     assert "compatibility" in error.remedy
+
+
+def test_a_conflict_with_one_who_registered_the_same_at_once(server: Stub) -> None:
+    with registry_at(server.url) as registry:
+        there = registry.register("orders-value", schema("Order"))
+        server.handler = lambda _, path: failure(409) if path.endswith("/versions") else None
+        assert registry.register("orders-value", schema("Order")) == there
+        server.handler = lambda _, path: failure(409 if path.endswith("/versions") else 503)
+        refused(lambda: registry.register("orders-value", schema("Order")), ErrorKind.UNAVAILABLE)
 
 
 def test_a_schema_that_is_not_there_and_may_not_be_registered(server: Stub) -> None:
