@@ -81,7 +81,7 @@ def test_a_daemon_that_is_not_well_does_not_count(docker: DockerStub) -> None:
 
 def test_a_way_that_is_none_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDC_SERVICES", "docker")
-    with pytest.raises(ValueError, match="docker"):
+    with pytest.raises(ValueError, match="CDC_SERVICES=docker: may be maven or containers"):
         decided()
 
 

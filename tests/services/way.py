@@ -64,6 +64,8 @@ def decision() -> Decision:
         ValueError: CDC_SERVICES is something else than `maven` or `containers`.
     """
     wanted = os.environ.get(VARIABLE)
+    if wanted and wanted not in {way.value for way in Way}:
+        raise ValueError(f"{VARIABLE}={wanted}: may be {' or '.join(way.value for way in Way)}")
     way = Way(wanted) if wanted else None
     if way is Way.MAVEN:
         return Decision(way=Way.MAVEN, reason=f"{VARIABLE}={way.value}")
