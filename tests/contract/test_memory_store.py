@@ -9,7 +9,7 @@ from cdc.ports import DeadLetter, DeadLetters, Owner, StateStore
 from cdc.testing.dead_letters_contract import DeadLettersOutageCases
 from cdc.testing.fakes import Faults, MemoryDeadLetters, MemoryState, MemoryStore
 from cdc.testing.faults import FailAfterWrite, Refuse
-from cdc.testing.store_contract import OutageCases
+from cdc.testing.store_outages import OutageCases
 
 HERE = Owner(host="here.invalid", pid=100, process_started="5000")
 

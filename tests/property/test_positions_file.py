@@ -21,7 +21,7 @@ from cdc.runtime.witness import WitnessFile
 from cdc.runtime.witnessed import WitnessedStore
 from cdc.testing.clock import ManualClock
 from cdc.testing.fakes import MemoryStore
-from cdc.testing.store_contract import contents
+from cdc.testing.saved_state import contents
 
 SCHEMA = json.loads((Path(schemas.__file__).parent / "positions.schema.json").read_text())
 SINKS = ("bus", "lake", "dr")

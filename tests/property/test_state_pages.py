@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cdc.model import Place, Position, ShardKey
 from cdc.ports import Owner, SavedCursor, SavedGap, SavedStart, StateChange
 from cdc.testing.fakes import MemoryStore
-from cdc.testing.store_contract import contents
+from cdc.testing.saved_state import contents
 from connectors.state_dynamodb import pages
 from connectors.state_dynamodb.pages import Page, Pages, decode, encode
 

@@ -10,7 +10,8 @@ import pytest
 from cdc.connector import AwsAccess
 from cdc.ports import Owner, StateStore
 from cdc.process import this_process
-from cdc.testing.store_contract import FormatCases, OutageCases
+from cdc.testing.store_contract import FormatCases
+from cdc.testing.store_outages import OutageCases
 from connectors.state_dynamodb import build
 from connectors.state_dynamodb.build import state_store
 from tests.contract.test_sqlite_store import ended_process

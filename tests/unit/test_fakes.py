@@ -8,7 +8,7 @@ from cdc.ports import Owner, Receipt, StateChange
 from cdc.testing.batches import Table
 from cdc.testing.fakes import Faults, ManualClock, MemorySink, MemoryStore
 from cdc.testing.faults import Break, FailAfterAccept, FailAfterWrite, Hold, Refuse, Reject, Slow
-from cdc.testing.store_contract import cursor
+from cdc.testing.saved_state import cursor
 
 
 def batches(count: int = 3) -> list[Batch]:

@@ -13,7 +13,7 @@ from cdc.errors import ErrorKind, StateError
 from cdc.model import after
 from cdc.ports import Saved, StateChange
 from cdc.process import this_process
-from cdc.testing.store_contract import NOW, contents, cursor, error_of
+from cdc.testing.saved_state import NOW, contents, cursor, error_of
 from connectors.state_dynamodb import permissions, table
 from connectors.state_dynamodb.build import state_store
 from connectors.state_dynamodb.store import DynamoDBStateStore
