@@ -14,8 +14,8 @@ table() {
 
 table http://dynamodb:8000 --stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES
 table http://dynamodb-dr:8000
-aws s3api head-bucket --endpoint-url http://s3:9090 --bucket lake 2>/dev/null ||
-    aws s3api create-bucket --endpoint-url http://s3:9090 --bucket lake \
+aws s3api head-bucket --endpoint-url http://s3:7070 --bucket lake 2>/dev/null ||
+    aws s3api create-bucket --endpoint-url http://s3:7070 --bucket lake \
         --create-bucket-configuration LocationConstraint=eu-west-1
 
 # Something to look at.
