@@ -111,9 +111,15 @@ def _settings(answer: "Future[Any]", deadline: float) -> Settings | None:
 
 
 def _answer(future: "Future[Any]", deadline: float) -> tuple[Any, KafkaError | None]:
+    """Looks at the failure and does not raise it: its traceback would hold the frames up to the one with the client, whose
+    futures hold it. Such a ring is collected on any thread; on one of librdkafka's own the client's end aborts the process.
+    """
     try:
-        return future.result(max(0.0, deadline - monotonic())), None
-    except KafkaException as failed:
-        return None, failed.args[0]
+        failure = future.exception(max(0.0, deadline - monotonic()))
     except FutureTimeoutError:
         return None, None
+    if failure is None:
+        return future.result(), None
+    if not isinstance(failure, KafkaException):
+        raise failure
+    return None, failure.args[0]

@@ -1,5 +1,6 @@
 """What the sink leaves behind: nothing secret in a log, no thread, no delay."""
 
+import gc
 import logging
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from time import monotonic
 
 import pytest
 from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
 
 from cdc.errors import ErrorKind, SinkError
 from cdc.testing.batches import Table
@@ -169,6 +171,16 @@ class TestProbe:
         for _ in range(2):
             lines = self.probe(cluster, tmp_path)
             assert lines[1] == "topic cdc.orders: absent; whether the brokers create topics could not be read"
+
+    def test_its_client_ends_with_it(self, cluster: Cluster, tmp_path: Path) -> None:
+        """And not when the garbage collector finds it: that can be on one of librdkafka's own threads, which aborts."""
+        gc.collect()
+        gc.disable()
+        try:
+            self.probe(cluster, tmp_path)
+            assert not [client for client in gc.get_objects() if isinstance(client, AdminClient)]
+        finally:
+            gc.enable()
 
     def test_an_unreachable_cluster(
         self, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
