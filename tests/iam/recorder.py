@@ -99,7 +99,10 @@ class Recorder:
         if self.ahead_seconds is not None:
             date = formatdate(time.time() + self.ahead_seconds, usegmt=True)
         handler.send_header("Date", date)
-        handler.send_header("Content-Length", str(len(content)))
+        length = str(len(content))
+        if handler.command == "HEAD":  # of what GET would answer
+            length = next((value for name, value in told if name.lower() == "content-length"), length)
+        handler.send_header("Content-Length", length)
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(content)

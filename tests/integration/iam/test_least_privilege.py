@@ -6,7 +6,8 @@ Each role signs with an access key of its own; a recorder in front of the emulat
 import copy
 import json
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ KEYS = {"source": "AKIDSOURCE", "state": "AKIDSTATE", "dr": "AKIDREPLICA", "lake
 """Access key id by part of the example."""
 LARGE_BYTES = 390_000
 LARGE_CHANGES = 44
-"""Twice as many as make an upload of several parts: they may come to lie in the files of two hours."""
+"""Twice as many as make a multipart upload: they may come to lie in the files of two hours."""
 EXAMPLE_REGIONS = {"source": "eu-west-1", "dr": "us-east-1"}
 
 
@@ -63,13 +64,15 @@ class Life:
 
 def live(folder: Path, upstream: str, row: Row) -> Life:
     """A pipeline of the example with the row's changes: its first start, changes of every kind, a stop, a second start in
-    which each operation of each role fails once, and its end.
+    which each operation of each role fails once, and its end. Of the lake, whose files are small or large, those of small
+    ones fail in the first.
     """
     with recorder(upstream) as front:
         tables = Tables(upstream)
         tables.begin(row.part if row.changes else "")
-        write(folder, front.url, row)
+        write(folder, front.url, row, lake={"flush_after_seconds": 0.2})
         environment = profiles(folder)
+        front.answer = each_fails_once(KEYS["lake"])
         tables.put("o-1", 1)
         tables.put("o-2", 1)
         with running(folder, env=environment) as run:
@@ -77,13 +80,16 @@ def live(folder: Path, upstream: str, row: Row) -> Life:
             tables.put("o-1", 2)
             tables.delete("o-2")
             eventually(lambda: tables.replica() == {"o-1": 2}, "update and delete", run=run)
+            eventually(lambda: front.count(KEYS["lake"], "PutObject") > 1, "a small file", run=run)
             run.stop()
-        front.answer = each_fails_once(but_of=KEYS["state"])  # without its state a pipeline does not start
+        write(folder, front.url, row, lake={"codec": "null", "flush_after_megabytes": 8.5})
+        # Without its state a pipeline does not start.
+        front.answer = each_fails_once(*(key for part, key in KEYS.items() if part != "state"))
         tables.put("o-3", 1)
         tables.put("o-1", 3)
         with running(folder, env=environment) as run:
             run.event("running")
-            front.answer = each_fails_once()
+            front.answer = each_fails_once(*KEYS.values())
             for number in range(LARGE_CHANGES):
                 tables.put("large", number, text="x" * LARGE_BYTES)
             eventually(
@@ -91,7 +97,7 @@ def live(folder: Path, upstream: str, row: Row) -> Life:
                 "changes in spite of faults",
                 run=run,
             )
-            eventually(lambda: front.count(KEYS["lake"], "HeadObject") > 1, "the end of an upload", run=run)
+            eventually(lambda: front.count(KEYS["lake"], "HeadObject") > 1, "a large file", run=run)
             tables.delete("o-3")
             tables.delete("large")
             eventually(lambda: tables.replica() == {"o-1": 3}, "the last delete", run=run)
@@ -171,8 +177,12 @@ class Tables:
         self._replica.close()
 
 
-def write(folder: Path, url: str, row: Row) -> None:
-    """The example, at the recorder, with a profile for each role instead of the role itself."""
+def write(folder: Path, url: str, row: Row, *, lake: Mapping[str, Any] | None = None) -> None:
+    """The example, at the recorder, with a profile for each role instead of the role itself.
+
+    Args:
+        lake: settings of the lake that take no permission.
+    """
     document = changed(row)
     document["sinks"] = [sink for sink in document["sinks"] if sink["name"] in KEYS]
     parts = {name: document[name] for name in ("source", "state")}
@@ -182,8 +192,8 @@ def write(folder: Path, url: str, row: Row) -> None:
         part |= {"profile": name, "endpoint_url": url}
     document["source"]["idle_poll_seconds"] = 0.05
     document["state"]["checkpoint_seconds"] = 0.1
-    (lake,) = [sink for sink in document["sinks"] if sink["name"] == "lake"]
-    lake |= {"codec": "null", "flush_after_megabytes": 8.5}  # of several parts, and complete in mid-run
+    for sink in document["sinks"]:
+        sink |= (lake or {}) if sink["name"] == "lake" else {}
     document["admin"] = {"port": 0}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
@@ -200,29 +210,37 @@ def profiles(folder: Path) -> dict[str, str]:
     return {"AWS_CONFIG_FILE": str(file), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 
 
+def s3_error(code: str, status: int) -> Reply:
+    return Reply(f"<Error><Code>{code}</Code></Error>".encode(), status)
+
+
 S3_FAULTS = {
-    # Carried out, and called again: whether the object is there now is for HeadObject to say.
-    "CompleteMultipartUpload": LOST,
-    # Not tried again by the sink: the file is given up, and its upload aborted.
-    "UploadPart": Reply(b"<Error><Code>AccessDenied</Code></Error>", 403),
+    # Carried out without an answer, and unknown from then on: whether the object is there is for HeadObject to say, which
+    # fails once itself.
+    "CompleteMultipartUpload": (LOST, s3_error("NoSuchUpload", 404), s3_error("NoSuchUpload", 404)),
+    # Not tried again by the sink: the file is given up, and its upload aborted; what cannot be is left to the next claim.
+    "UploadPart": (s3_error("AccessDenied", 403),),
 }
+"""What leads from one call of the lake to another; all other operations have a passing failure."""
 
 
-def fault(call: Call) -> Reply:
-    if call.service != "s3":
-        return error("InternalServerError", 500)
-    return S3_FAULTS.get(call.operation, Reply(b"<Error><Code>InternalError</Code></Error>", 500))
+def faults(call: Call) -> Sequence[Reply]:
+    if call.service == "s3":
+        return S3_FAULTS.get(call.operation, (s3_error("InternalError", 500),))
+    return (error("InternalServerError", 500),)
 
 
-def each_fails_once(*, but_of: str = "") -> Any:
-    seen: set[tuple[str, str]] = set()
+def each_fails_once(*keys: str) -> Any:
+    """Each operation of the callers with these access key ids."""
+    made: Counter[tuple[str, str]] = Counter()
     lock = threading.Lock()
 
     def answer(call: Call) -> Reply | None:
         with lock:
-            first = (call.key, call.operation) not in seen
-            seen.add((call.key, call.operation))
-        return fault(call) if first and call.key != but_of else None
+            number = made[call.key, call.operation]
+            made[call.key, call.operation] += 1
+        fail = faults(call) if call.key in keys else ()
+        return fail[number] if number < len(fail) else None
 
     return answer
 
