@@ -33,16 +33,24 @@ def permissions(config: LakeConfig) -> Sequence[Statement]:
         ),
     ]
     if config.encryption is not None and config.encryption.type == "sse-kms":
-        key = config.encryption.kms_key_id or ""
         statements.append(
             Statement(
                 sid="LakeKey",
                 actions=("kms:GenerateDataKey", "kms:Decrypt"),
-                resources=(key if key.startswith("arn:") else "*",),
+                resources=(_key_arn(config.encryption.kms_key_id or ""),),
                 why="no file can be encrypted; the parts of an upload are decrypted when it ends",
             )
         )
     return statements
+
+
+def _key_arn(key: str) -> str:
+    """No policy knows a key by its id or an alias (AWS KMS developer guide, "Specifying KMS keys in IAM policy
+    statements"): an alias's ARN tells region and account alone, an id nothing."""
+    if not key.startswith("arn:"):
+        return "*"
+    start, resource = key.rsplit(":", 1)
+    return f"{start}:key/*" if resource.startswith("alias/") else key
 
 
 def bucket_arn(config: LakeConfig) -> str:

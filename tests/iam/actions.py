@@ -2,8 +2,8 @@
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for" Amazon DynamoDB, Amazon S3, AWS STS,
 AWS Lambda, Amazon CloudWatch, AWS Identity and Access Management; for transactions the Developer Guide of DynamoDB, "Using
-IAM with DynamoDB transactions"; for encryption the user guide of S3, "Protecting data with server-side encryption using
-AWS KMS keys".
+IAM with DynamoDB transactions"; for ACLs and encryption the API reference of S3, `PutObject` and `CreateMultipartUpload`,
+"Permissions".
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ def _iterator(call: Call) -> Iterator[Needed]:
 
 
 def _resource_of(arn: str) -> str:
-    """Of an emulator's name that is no ARN: any."""
+    """Of an emulator's name or a key's id, which are no ARNs: any."""
     return arn.split(":", 5)[5] if arn.startswith("arn:") else ANY
 
 
@@ -91,18 +91,26 @@ def _bucket(action: str) -> Row:
     return row
 
 
-def _object(*actions: str) -> Row:
-    """With a KMS key in the request, `PutObject` also takes the key's own permissions."""
-
+def _object(action: str) -> Row:
     def row(call: Call) -> Iterator[Needed]:
-        for action in actions:
-            yield Needed(action, f"{call.arguments['Bucket']}/{call.arguments['Key']}")
-        if "KmsKey" in call.arguments:
-            yield Needed("kms:GenerateDataKey", ANY)
-            if call.operation != "PutObject":
-                yield Needed("kms:Decrypt", ANY)
+        yield Needed(action, f"{call.arguments['Bucket']}/{call.arguments['Key']}")
 
     return row
+
+
+def _new_object(call: Call) -> Iterator[Needed]:
+    """The header of an ACL takes the permission to set it, that of a KMS key the key's own: a data key for the object;
+    of a multipart upload also to decrypt it, for the parts and the end, which carry no such header themselves.
+    """
+    place = f"{call.arguments['Bucket']}/{call.arguments['Key']}"
+    yield Needed("s3:PutObject", place)
+    if "Acl" in call.arguments:
+        yield Needed("s3:PutObjectAcl", place)
+    if "KmsKey" in call.arguments:
+        key = _resource_of(call.arguments["KmsKey"])
+        yield Needed("kms:GenerateDataKey", key)
+        if call.operation == "CreateMultipartUpload":
+            yield Needed("kms:Decrypt", key)
 
 
 ROWS: Mapping[tuple[str, str], Row] = {
@@ -146,8 +154,8 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("s3", "GetBucketEncryption"): _bucket("s3:GetEncryptionConfiguration"),
     ("s3", "GetObject"): _object("s3:GetObject"),
     ("s3", "HeadObject"): _object("s3:GetObject"),
-    ("s3", "PutObject"): _object("s3:PutObject"),
-    ("s3", "CreateMultipartUpload"): _object("s3:PutObject"),
+    ("s3", "PutObject"): _new_object,
+    ("s3", "CreateMultipartUpload"): _new_object,
     ("s3", "UploadPart"): _object("s3:PutObject"),
     ("s3", "CompleteMultipartUpload"): _object("s3:PutObject"),
     ("s3", "AbortMultipartUpload"): _object("s3:AbortMultipartUpload"),

@@ -35,6 +35,12 @@ _S3_PLAIN = {
     ("DELETE", False): "DeleteBucket",
 }
 
+_S3_HEADERS = {
+    "x-amz-acl": "Acl",
+    "x-amz-server-side-encryption-aws-kms-key-id": "KmsKey",
+}
+"""Those that take permissions of their own: their names among the arguments."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -44,7 +50,7 @@ class Call:
     """As the signature names it: `dynamodb` for streams too."""
     operation: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """The JSON body; of a form its last values; of S3 `Bucket`, `Key` and the headers of encryption."""
+    """The JSON body; of a form its last values; of S3 `Bucket`, `Key` and what the headers say of encryption and ACL."""
 
 
 def call_of(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Call:
@@ -72,9 +78,8 @@ def _s3(key: str, method: str, path: str, query: str, headers: Mapping[str, str]
     bucket, _, name = unquote(path).lstrip("/").partition("/")
     keys = set(parse_qs(query, keep_blank_values=True))
     special = next((op for verb, needed, op in _S3_QUERIES if verb == method and needed <= keys), None)
-    arguments = {"Bucket": bucket, "Key": name}
-    if kms := headers.get("x-amz-server-side-encryption-aws-kms-key-id"):
-        arguments["KmsKey"] = kms
+    told = {argument: headers[header] for header, argument in _S3_HEADERS.items() if header in headers}
+    arguments = {"Bucket": bucket, "Key": name, **told}
     return Call(key, "s3", special or _S3_PLAIN[method, bool(name)], arguments)
 
 

@@ -23,6 +23,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "source": ("source.json",),
     "state": tuple(row.file for row in ROWS if row.part == "state"),
     "replica": tuple(row.file for row in ROWS if row.part == "dr"),
+    "lake": tuple(row.file for row in ROWS if row.part == "lake"),
 }
 """By the name in `User-Agent`: the policies that a role has, one or the other."""
 

@@ -17,6 +17,8 @@ from tests.iam.calls import Call, call_of
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 Answer = Callable[[Call], Reply | None]
 """None: the service is to answer."""
+LOST = Reply(fault="lost")
+"""The service does it, and the connection is cut instead of its answer."""
 
 
 class Recorder:
@@ -63,6 +65,10 @@ class Recorder:
             found[call.key].update(needed(call))
         return found
 
+    def count(self, key: str, operation: str) -> int:
+        """How often the caller of this access key id called it."""
+        return sum((call.key, call.operation) == (key, operation) for call in list(self.calls))
+
     def operations(self) -> set[str]:
         return {call.operation for call in self.calls}
 
@@ -79,9 +85,12 @@ class Recorder:
                 given = self.answer(call)
         status, told, content = (
             (given.status, list(given.headers.items()), given.body)
-            if given is not None
+            if given is not None and given is not LOST
             else self._forward(handler.command, handler.path, body, headers)
         )
+        if given is LOST:
+            handler.close_connection = True
+            return
         handler.send_response_only(status)
         for name, value in told:
             if name.lower() not in _HOP_BY_HOP | {"date"}:
@@ -90,7 +99,10 @@ class Recorder:
         if self.ahead_seconds is not None:
             date = formatdate(time.time() + self.ahead_seconds, usegmt=True)
         handler.send_header("Date", date)
-        handler.send_header("Content-Length", str(len(content)))
+        length = str(len(content))
+        if handler.command == "HEAD":  # of what GET would answer
+            length = next((value for name, value in told if name.lower() == "content-length"), length)
+        handler.send_header("Content-Length", length)
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(content)

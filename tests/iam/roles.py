@@ -28,8 +28,6 @@ class Row:
     """`source`, `state`, or the name of a sink of the example."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What this file's configuration has otherwise than the example: keys of the part."""
-    lived: bool = True
-    """Whether whole pipelines of it are run and compared with it; else its connector alone says what it takes."""
 
 
 ROWS = (
@@ -38,12 +36,12 @@ ROWS = (
     Row("state-table-exists.json", "state", {"create": False}),
     Row("sink-replica.json", "dr"),
     Row("sink-replica-tombstones-exist.json", "dr", {"tombstones": {"create": False}}),
-    Row("sink-lake-s3.json", "lake", lived=False),
+    Row("sink-lake-s3.json", "lake"),
+    Row("sink-lake-s3-acl.json", "lake", {"acl": "bucket-owner-full-control"}),
     Row(
         "sink-lake-s3-kms.json",
         "lake",
         {"encryption": {"type": "sse-kms", "kms_key_id": "arn:aws:kms:eu-west-1:000000000000:key/KEY_ID"}},
-        lived=False,
     ),
 )
 
@@ -54,6 +52,7 @@ CHECK_ACTIONS = {
     "iam:SimulatePrincipalPolicy": (
         "arn:aws:iam::000000000000:role/orders-cdc-source",
         "arn:aws:iam::111111111111:role/orders-cdc-replica",
+        "arn:aws:iam::000000000000:role/orders-cdc-lake",
         "arn:aws:iam::000000000000:role/orders-cdc-state",
     ),
 }

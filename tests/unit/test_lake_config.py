@@ -159,6 +159,12 @@ def test_permissions_are_those_that_the_settings_need() -> None:
     key = "arn:aws:kms:eu-west-1:111111111111:key/k"
     kms = actions(url=url, encryption={"type": "sse-kms", "kms_key_id": key})["LakeKey"]
     assert kms == (("kms:GenerateDataKey", "kms:Decrypt"), (key,))
+    for named, resource in {
+        "arn:aws:kms:eu-west-1:111111111111:alias/lake": "arn:aws:kms:eu-west-1:111111111111:key/*",
+        "alias/lake": "*",
+    }.items():
+        by_alias = actions(url=url, encryption={"type": "sse-kms", "kms_key_id": named})["LakeKey"]
+        assert by_alias[1] == (resource,)
     assert actions(url=url, region="cn-north-1")["LakeLeftovers"][1] == ("arn:aws-cn:s3:::bucket",)
 
 

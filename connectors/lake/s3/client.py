@@ -26,7 +26,7 @@ def create_client(config: LakeConfig, *, connections: int) -> Any:
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},  # the lanes do, without keeping a thread
         tcp_keepalive=True,
-        user_agent_extra="dynamodb-cdc",
+        user_agent_extra="dynamodb-cdc/lake",
         s3={"addressing_style": _addressing_style(config)},
         # botocore's own checksums go as trailers of a chunked body, and with a header that announces them: older stores
         # refuse both. Those of this sink are plain headers (`connectors.lake.s3.bucket`).
