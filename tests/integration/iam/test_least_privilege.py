@@ -192,8 +192,7 @@ def write(folder: Path, url: str, row: Row, *, lake: Mapping[str, Any] | None = 
         part |= {"profile": name, "endpoint_url": url}
     document["source"]["idle_poll_seconds"] = 0.05
     document["state"]["checkpoint_seconds"] = 0.1
-    for sink in document["sinks"]:
-        sink |= (lake or {}) if sink["name"] == "lake" else {}
+    next(sink for sink in document["sinks"] if sink["name"] == "lake").update(lake or {})
     document["admin"] = {"port": 0}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(document), "utf-8")
 
