@@ -52,8 +52,8 @@ tier3: $(VENV)/.dev ## real services, end to end
 	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
-	echo '$(PYTEST) $(PYTEST_ARGS) tests/integration'; \
-	$(PYTEST) $(PYTEST_ARGS) tests/integration; \
+	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/integration'; \
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/integration; \
 	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e'; \
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e
 

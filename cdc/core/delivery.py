@@ -20,7 +20,7 @@ from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
-from cdc.errors import CdcError, RegistryError
+from cdc.errors import CdcError
 from cdc.model import Batch, Place, ShardKey, after, end_of_shard
 
 _EVIDENCE_SHARE = 144
@@ -156,8 +156,7 @@ class Delivery:
         sink.redelivered += given.changes
         lane.tracker.fail(given)
         lane.evidence.records()
-        table = policy.SCHEMAS if isinstance(event.error, RegistryError) else policy.SINK
-        rule = policy.rule(table, event.error)
+        rule = policy.of_sink(event.error, has_worked=sink.has_worked)
         if rule.action is policy.Action.HALT_PIPELINE:
             world.stop(
                 policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy

@@ -48,7 +48,7 @@ class Opening:
 
     def open_failed(self, event: SinkFailed) -> None:
         sink = self._world.sinks[event.sink]
-        rule = policy.rule(policy.SINK, event.error)
+        rule = policy.of_sink(event.error, has_worked=sink.has_worked)
         if rule.action is policy.Action.RETRY:
             self.lose(sink, event.error, rule.remedy)
         else:
@@ -128,7 +128,7 @@ class Opening:
             if lane is not None:
                 lane.move(LaneEvent.CLAIM_FAILED)
         sink = self._world.sinks[event.sink]
-        rule = policy.rule(policy.SINK, event.error)
+        rule = policy.of_sink(event.error, has_worked=sink.has_worked)
         if rule.action is policy.Action.HALT_PIPELINE:
             self._world.stop(
                 policy.exit_code(event.error), f"sink {event.sink}: {event.error.message}", rule.remedy

@@ -6,7 +6,7 @@ The general remedies here are printed where the error itself has none that is mo
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cdc.errors import CdcError, ErrorKind
+from cdc.errors import CdcError, ErrorKind, RegistryError
 
 
 class Action(Enum):
@@ -112,6 +112,18 @@ def rule(table: dict[ErrorKind, Rule], error: CdcError) -> Rule:
     """The rule for this error; its own remedy, where it has one, instead of the general one."""
     found = table.get(error.kind, _UNEXPECTED)
     return Rule(found.action, error.remedy) if error.remedy else found
+
+
+def of_sink(error: CdcError, *, has_worked: bool) -> Rule:
+    """The rule for what a sink, or the registry that it needs, has raised.
+
+    Args:
+        has_worked: it was open, and delivered something, in this process: its configuration was right. What calls it wrong
+            since is its own trouble, and no reason to end the others.
+    """
+    found = rule(SCHEMAS if isinstance(error, RegistryError) else SINK, error)
+    passing = error.kind is ErrorKind.CONFIGURATION and has_worked and not isinstance(error, RegistryError)
+    return Rule(Action.RETRY, found.remedy) if passing else found
 
 
 def exit_code(error: CdcError) -> int:

@@ -118,6 +118,11 @@ class SinkEntry:
         self.state = SINK[self.state, event]
 
     @property
+    def has_worked(self) -> bool:
+        """It has delivered something in this process."""
+        return self.delivered > 0
+
+    @property
     def is_open(self) -> bool:
         return self.state in (SinkState.UP, SinkState.PROBING)
 

@@ -41,6 +41,8 @@ MetricName = Literal[
     "cdc_retention_headroom_seconds",
     # Epoch seconds: all changes before are durable. Never decreases; absent while unknown. Labels: table, sink
     "cdc_complete_through_timestamp_seconds",
+    # Shards that are halted at a gap until somebody decides. Labels: table, sink
+    "cdc_gaps_undecided",
     # Batches that were given and are not durable. Labels: table, sink
     "cdc_batches_in_flight",
     # Unfinished shards. Labels: table, sink, state (each state has its series, 0 too)
@@ -222,7 +224,12 @@ class _Newest(Collector):
                 lag.add_metric(labels, figure.lag_seconds + age)
             if figure.headroom_seconds is not None:
                 headroom.add_metric(labels, figure.headroom_seconds - age)
+        waiting = self._gauge("cdc_gaps_undecided", "Shards halted at a gap", "table", "sink")
         for table, sink in _pairs(snapshot):
+            halted = sum(
+                lane.gap and lane.table == table and lane.sink == sink for lane in snapshot.status.lanes
+            )
+            waiting.add_metric([self._pipeline, table, sink], halted)
             known = snapshot.tables.get((table, sink))
             batches.add_metric([self._pipeline, table, sink], known.batches if known else 0)
             for state in _LANE_STATES:
@@ -237,7 +244,7 @@ class _Newest(Collector):
         gaps = CounterMetricFamily(name, "Shards with expired changes", labels=("pipeline", "table", "sink"))
         for table, sink in sorted({*snapshot.gaps, *_pairs(snapshot)}):
             gaps.add_metric([self._pipeline, table, sink], snapshot.gaps.get((table, sink), 0))
-        yield from (lag, headroom, complete, batches, shards, gaps)
+        yield from (lag, headroom, complete, batches, shards, gaps, waiting)
 
     def _of_sinks(self, snapshot: _Snapshot) -> Iterator[Metric]:
         up = self._gauge("cdc_sink_up", "Whether the sink is open", "sink")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from cdc.config import Config
+from cdc.config import Config, DynamoDBStateConfig
 from cdc.core import policy
 from cdc.core.engine import Engine
 from cdc.core.messages import Learnt, Stop, StopRequested
@@ -73,7 +73,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         stack.callback(source.close)
         registry = _registry(config, inbox, metrics)
         outlets = outlets_of(config, registry, workers, clock, metrics.api_call)
-        refusal = _look_before_the_start(config, source, clock)
+        refusal = _look_before_the_start(config, source, registry, clock)
         if refusal is not None:
             return Outcome(refusal)
         state, lease, saved = stack.enter_context(owned(config, clock, unreleased, metrics.api_call))
@@ -89,7 +89,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
             )
         remember = {
             **config.remembered(),
-            **remembered_registry(config, registry, saved.settings or {}, create=True),
+            **remembered_registry(config, registry, saved.settings or {}, create=True, verify=False),
         }
         saved = state.adopt(lease, saved, lost=judgement.lost)
         # Before the lease is released: nothing works on the state any more.
@@ -180,13 +180,16 @@ def _settings(config: Config, until_caught_up: bool) -> Settings:
     )
 
 
-def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop | None:
-    """What refuses a start changes nothing: on a first one with a wrong source there is not even a state file."""
+def _look_before_the_start(
+    config: Config, source: Source, registry: SchemaRegistry, clock: Clock
+) -> Stop | None:
+    """What refuses a start changes nothing: on a first one with a wrong source there is not even a state file. What may
+    take long is done here too: there is no lease yet that would have to be renewed."""
     try:
         saved = _saved(config)
         refusal = _refusal(judgement_of(config, saved, clock))
     except CdcError as error:
-        if error.kind in _NOT_THE_CONFIGURATION:
+        if error.kind in _NOT_THE_CONFIGURATION or _may_pass(config, error):
             raise
         raise ConfigError(error.message, remedy=remedy(policy.STATE, error)) from error
     if refusal is None and not saved.starts:
@@ -195,7 +198,14 @@ def _look_before_the_start(config: Config, source: Source, clock: Clock) -> Stop
                 source.shards(source.stream(table))  # the streams' own API has permissions of its own
         except CdcError as error:
             raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
+    if refusal is None:
+        remembered_registry(config, registry, saved.settings or {}, create=False)
     return refusal
+
+
+def _may_pass(config: Config, error: CdcError) -> bool:
+    """Credentials of a machine that is still booting, a permission that is being given."""
+    return error.kind is ErrorKind.ACCESS_DENIED and isinstance(config.state, DynamoDBStateConfig)
 
 
 def _saved(config: Config) -> Saved:

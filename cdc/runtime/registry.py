@@ -84,12 +84,16 @@ def _secret(value: SecretStr | None) -> str:
 
 
 def remembered_registry(
-    config: Config, registry: SchemaRegistry, saved: Mapping[str, str], *, create: bool
+    config: Config, registry: SchemaRegistry, saved: Mapping[str, str], *, create: bool, verify: bool = True
 ) -> dict[str, str]:
     """What the state remembers of the schema registry, where a sink needs one; a registry gets back what it learnt.
 
+    Args:
+        verify: whether a server is asked if it has what it gave ids to; that may take as long as it hangs.
+
     Raises:
         ConfigError: it is another one than before: ids, and with them keys and their partitions, would change.
+        RegistryError: `NOT_FOUND`: it does not have what it gave ids to.
     """
     if all(config.envelope_of(sink) is None for sink in config.sinks):
         return {}
@@ -109,7 +113,8 @@ def remembered_registry(
             )
     if isinstance(registry, RememberingRegistry):
         registry.recall(saved)
-        _verify(registry)
+        if verify:
+            _verify(registry)
     elif isinstance(registry, FilesRegistry) and isinstance(settings, FilesRegistryConfig):
         present[_FILES] = _identity(registry, settings.path, saved, create=create)
     return present
@@ -132,5 +137,7 @@ def _verify(registry: RememberingRegistry) -> None:
     except RegistryError as error:
         if error.kind is ErrorKind.CONFIGURATION:
             raise ConfigError(error.message, remedy=error.remedy) from error
+        if error.kind is ErrorKind.NOT_FOUND:
+            raise  # it may be loading, or lag behind: another start may find it well
         # What is known needs no registry, and before anything new is registered it is asked again.
         _log.warning("schema-registry-not-verified", reason=error.message, remedy=error.remedy)

@@ -118,7 +118,7 @@ def _refusal(about: str, error: SchemaRegistryError, not_found: str) -> Registry
 def _by_class(status: int) -> ErrorKind:
     if status >= 500:  # noqa: PLR2004
         return ErrorKind.UNAVAILABLE
-    return ErrorKind.INVALID_REQUEST if status in range(400, 500) else ErrorKind.MALFORMED
+    return ErrorKind.MALFORMED
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -25,6 +25,12 @@ waits for it, is there for known schemas at least 80 % of the time."""
 T = TypeVar("T")
 
 
+_REMEDY = (
+    "use the registry of before, or restore it: what was delivered cannot be read without its ids, and new ids would give "
+    "the same items other keys; or begin anew under another pipeline name"
+)
+
+
 class RememberingRegistry:
     """A registry that is asked once for each schema. Several threads may use it at once.
 
@@ -74,7 +80,8 @@ class RememberingRegistry:
         """Asks whether the ids that are remembered mean what they meant.
 
         Raises:
-            RegistryError: `CONFIGURATION` if one does not; what the registry raises where it cannot tell.
+            RegistryError: `CONFIGURATION` if it has another schema under one of them, `NOT_FOUND` if it has none, as a
+                server that is still loading; what the registry raises where it cannot tell.
         """
         for id_, reader in list(self._unverified.items()):
             try:
@@ -83,14 +90,17 @@ class RememberingRegistry:
             except RegistryError as error:
                 if error.kind is not ErrorKind.NOT_FOUND:
                     raise
-                same = False
+                raise RegistryError(
+                    ErrorKind.NOT_FOUND,
+                    f"the schema registry does not have the schema to which it gave the id {id_}",
+                    remedy=_REMEDY,
+                ) from None
             if not same:
                 raise RegistryError(
                     ErrorKind.CONFIGURATION,
-                    f"not the schema registry with which this pipeline's positions were saved: it does not have the "
-                    f"schema that was given the id {id_}",
-                    remedy="use the registry of before, or restore it: what was delivered cannot be read without its "
-                    "ids, and new ids would give the same items other keys; or begin anew under another pipeline name",
+                    f"not the schema registry with which this pipeline's positions were saved: it has another schema "
+                    f"under the id {id_}",
+                    remedy=_REMEDY,
                 )
             self._unverified.pop(id_, None)
 

@@ -104,4 +104,8 @@ def _answered(error: vendor.ClientError, operation: str, where: str) -> SinkErro
         action = _IAM_ACTION.search(str(details.get("Message") or ""))
         needed = action[1] if action else PERMISSIONS.get(error.operation_name, "")
         return SinkError(kind, message, remedy=f"allow {needed}" if needed else "")
+    if kind is ErrorKind.INVALID_REQUEST:
+        # A quota of the store's own, a proxy's page, a precondition: it is not this file's fault, still less its shards',
+        # and may pass. So the lake is down, visibly, and tried again.
+        kind = ErrorKind.UNAVAILABLE
     return SinkError(kind, message, remedy=_REMEDIES.get(code, ""))

@@ -280,6 +280,24 @@ def test_a_sink_that_only_another_configuration_helps_ends_it_with_2() -> None:
     assert script.stopped.exit_code == 2
 
 
+def test_a_sink_that_has_worked_and_is_called_wrong_since_is_its_own_trouble() -> None:
+    """A bucket that moved, a store that was upgraded: the others go on, and it is tried again."""
+    script = Script("a", "b")
+    script.flow(shard(1))
+    script.read(1)
+    for write in script.new(m.Write):
+        script.accept(write)
+        script.durable(write)
+    script.read(2)
+    writes = {write.sink: write for write in script.new(m.Write)}
+    script.fail(writes["a"], ErrorKind.CONFIGURATION)
+    assert script.stopped is None
+    script.durable(writes["b"])
+    assert {name: sink.is_open for name, sink in script.engine.world.sinks.items()} == {"a": False, "b": True}
+    script.wait(5.0)
+    assert [command.sink for command in script.new(m.OpenSink)] == ["a"]
+
+
 def test_a_child_waits_until_the_parents_end_is_durable() -> None:
     """Scenario 2."""
     script = Script("a", "b")

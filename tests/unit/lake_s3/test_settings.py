@@ -152,8 +152,10 @@ WHERE = "ListMultipartUploads of s3://lake/orders-lake/"
         (Refuse("KMS.NotFoundException", 400), ErrorKind.NOT_FOUND, "kms_key_id"),
         (Refuse("RequestTimeTooSkewed", 403), ErrorKind.ACCESS_DENIED, "clock"),
         (Refuse("NotImplemented", 501), ErrorKind.CONFIGURATION, "leave out"),
-        (Refuse("InvalidArgument", 400), ErrorKind.INVALID_REQUEST, ""),
-        (Refuse("PreconditionFailed", 412), ErrorKind.INVALID_REQUEST, ""),
+        # Not the file's fault, and it may pass: the lake is down, and no shard is halted for ever.
+        (Refuse("InvalidArgument", 400), ErrorKind.UNAVAILABLE, ""),
+        (Refuse("PreconditionFailed", 412), ErrorKind.UNAVAILABLE, ""),
+        (Refuse("XMinioAdminBucketQuotaExceeded", 400), ErrorKind.UNAVAILABLE, ""),
     ],
     ids=lambda value: value.code if isinstance(value, Refuse) else "",
 )

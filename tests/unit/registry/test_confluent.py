@@ -72,7 +72,7 @@ def failure(status: int, code: int | None = None, message: str = SECRET) -> Answ
         (failure(409), ErrorKind.UNENCODABLE, "not compatible"),
         (failure(422, 42201), ErrorKind.INVALID_REQUEST, "calls the schema invalid"),
         (failure(422, 42205), ErrorKind.ACCESS_DENIED, "read-only"),
-        (failure(400), ErrorKind.INVALID_REQUEST, "HTTP 400"),
+        (failure(400), ErrorKind.MALFORMED, "HTTP 400"),
         (failure(429), ErrorKind.THROTTLED, "fewer calls"),
         (failure(500, 50001), ErrorKind.UNAVAILABLE, "HTTP 500, error code 50001"),
         (Answer(503, b"<html>" + SECRET.encode()), ErrorKind.UNAVAILABLE, "HTTP 503"),

@@ -8,7 +8,7 @@ import pytest
 
 from cdc import config as configuration
 from cdc.config import Config
-from cdc.errors import ConfigError, RegistryError
+from cdc.errors import ConfigError, ErrorKind, RegistryError
 from cdc.runtime.assembly import known_subjects, outlets_of
 from cdc.runtime.clock import SystemClock
 from cdc.runtime.registry import registry_of, remembered_registry
@@ -118,10 +118,28 @@ def test_another_server_is_refused(tmp_path: Path, server: Stub, create: bool) -
     with stub() as other:
         config = Life(tmp_path, other.url).config
         registry = registry_of(config, lambda _: None, lambda *_: None)
+        # One that is loading looks the same: another start may find it well, so this is none of the configuration.
+        with pytest.raises(RegistryError, match="does not have the schema") as refusal:
+            remembered_registry(config, registry, first.saved, create=create)
+        assert refusal.value.kind is ErrorKind.NOT_FOUND
+        assert "restore" in refusal.value.remedy
+        assert not other.asked("POST")
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_server_with_another_schema_under_an_id_is_refused(
+    tmp_path: Path, server: Stub, create: bool
+) -> None:
+    first = Life(tmp_path, server.url)
+    first.registry.register("orders-key", KEY)
+    with stub() as other:
+        elsewhere = Life(tmp_path, other.url)
+        elsewhere.registry.register("orders-value", VALUE)
+        config = elsewhere.config
+        registry = registry_of(config, lambda _: None, lambda *_: None)
         with pytest.raises(ConfigError, match="not the schema registry") as refusal:
             remembered_registry(config, registry, first.saved, create=create)
         assert "restore" in refusal.value.remedy
-        assert not other.asked("POST")
 
 
 def test_from_a_folder_to_a_server_and_back(tmp_path: Path, server: Stub) -> None:
