@@ -319,9 +319,6 @@ sinks:
     type: lake
     url: file:./lake
     format: FORMAT
-  - name: bucket
-    type: lake
-    url: s3://lake/orders
   - name: dr
     type: replica
     region: us-east-1
@@ -337,15 +334,14 @@ LATER_LINES = {
     12: "schema.registry.type",
     15: "sinks[0].delivery",
     19: "sinks[1].format",
-    22: "sinks[2].url",
-    27: "sinks[3].guard",
-    29: "dead_letters.type",
+    24: "sinks[2].guard",
+    26: "dead_letters.type",
 }
 ROUNDS = [
     {
         "GAP": "snapshot",
         "MODE": "typed",
-        "REGISTRY": "confluent",
+        "REGISTRY": "glue",
         "FORMAT": "parquet",
         "GUARD": "side-table",
         "LETTERS": "s3",

@@ -211,5 +211,6 @@ def test_what_is_denied_is_named(tables: Tables, table: str, front: Proxy, tmp_p
         front.answers = {operation: lambda _request: error("AccessDeniedException", message="not you")}
         command = "check" if operation == "Query" else "run"
         refused = cdc(tmp_path, command, "pipeline.yaml")
-        assert refused.code == 2, refused.text
+        # To a run it may pass: credentials of a machine that is still booting, a permission that is being given.
+        assert refused.code == (2 if command == "check" else 1), refused.text
         assert f"dynamodb:{operation}" in refused.text
