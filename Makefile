@@ -52,9 +52,9 @@ tier3: $(VENV)/.dev ## real services, end to end
 	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
-	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/integration'; \
+	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration'; \
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/integration; \
-	echo '$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e'; \
+	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e'; \
 	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e
 
 check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/

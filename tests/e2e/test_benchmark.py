@@ -12,6 +12,7 @@ from benchmarks.designs import DESIGNS
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_everything_once_and_small(tmp_path: Path) -> None:
     kept = tmp_path / "figures.json"

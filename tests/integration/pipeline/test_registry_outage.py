@@ -18,6 +18,7 @@ BEFORE = 300
 OUTAGE_SECONDS = 60.0
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_registry_that_stops_for_a_minute(
     tmp_path: Path,
