@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from cdc.core.lineage import Lane, LaneState, ShardEntry
-from cdc.core.world import World
-from cdc.model import RETENTION_SECONDS, Position
+from cdc.core.unwritten import Unwritten
+from cdc.core.world import SinkEntry, World
+from cdc.model import RETENTION_SECONDS, Position, ShardKey
 from cdc.ports import SavedGap
 
 THROUGH_SLACK_SECONDS = 120
@@ -42,6 +43,9 @@ class SinkStatus:
     batches: int
     waits: str = ""
     """Why shards wait although the sink goes on; the first reason."""
+    letters_error: str = ""
+    """Why dead letters of it are not durable, the oldest first; what they are of is not passed meanwhile."""
+    letters_remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ class Status:
     finished_lanes: int
     gaps: tuple[SavedGap, ...] = ()
     """All that were ever found."""
+    save_error: str = ""
+    """Why the state is not saved."""
+    save_remedy: str = ""
 
 
 def status(world: World) -> Status:
@@ -63,20 +70,7 @@ def status(world: World) -> Status:
     for lane in world.lanes():
         if lane.hold is not None:
             waits.setdefault(lane.sink, lane.hold.error.message)
-    sinks = tuple(
-        SinkStatus(
-            sink.name,
-            sink.state.value,
-            sink.error.message if sink.error else "",
-            sink.remedy,
-            sink.delivered,
-            sink.redelivered,
-            sink.dead_letters,
-            sink.batches,
-            waits.get(sink.name, ""),
-        )
-        for sink in world.sinks.values()
-    )
+    sinks = tuple(_sink(world, sink, waits.get(sink.name, "")) for sink in world.sinks.values())
     lanes, finished = [], 0
     for entry in world.entries():
         has_children = bool(world.lineages[entry.stream.arn].children.get(entry.key))
@@ -87,7 +81,49 @@ def status(world: World) -> Status:
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
     errors = [world.source_error] if world.source_error else list(world.table_errors.values())
     error = "; ".join(error.message for error in errors)
-    return Status(sinks, tuple(lanes), error, tables, finished, tuple(world.gaps))
+    unsaved = _unsaved(world)
+    return Status(
+        sinks,
+        tuple(lanes),
+        error,
+        tables,
+        finished,
+        tuple(world.gaps),
+        unsaved.error.message if unsaved else "",
+        unsaved.remedy if unsaved else "",
+    )
+
+
+def _sink(world: World, sink: SinkEntry, waits: str) -> SinkStatus:
+    letters = next(iter(_unwritten_letters(world, sink).values()), None)
+    return SinkStatus(
+        sink.name,
+        sink.state.value,
+        sink.error.message if sink.error else "",
+        sink.remedy,
+        sink.delivered,
+        sink.redelivered,
+        sink.dead_letters,
+        sink.batches,
+        waits,
+        letters.error.message if letters else "",
+        letters.remedy if letters else "",
+    )
+
+
+def _unwritten_letters(world: World, sink: SinkEntry) -> dict[ShardKey, Unwritten]:
+    """By shard: why dead letters are not durable, where that lasts."""
+    return {
+        shard: unwritten
+        for shard, unwritten in sink.unwritten_letters.values()
+        if unwritten.is_shown(world.now.monotonic)
+    }
+
+
+def _unsaved(world: World) -> Unwritten | None:
+    """Why the state is not saved, if that lasts."""
+    unsaved = world.unsaved
+    return unsaved if unsaved is not None and unsaved.is_shown(world.now.monotonic) else None
 
 
 def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
@@ -103,7 +139,7 @@ def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
         RETENTION_SECONDS - max(0.0, now - _delivered_until(lane)),
         _through(lane),
         len(lane.tracker.open),
-        _waits_for(world, lane),
+        _waits_for(world, entry, lane),
         lane.gap,
         lane.hold.remedy if lane.hold is not None else lane.remedy,
     )
@@ -126,17 +162,23 @@ def _through(lane: Lane) -> float | None:
     return None if lane.through is None else float(int(lane.through - THROUGH_SLACK_SECONDS))
 
 
-def _waits_for(world: World, lane: Lane) -> str:
+def _waits_for(world: World, entry: ShardEntry, lane: Lane) -> str:
     sink = world.sinks[lane.sink]
     unaccepted = lane.tracker.unaccepted
     if lane.state is LaneState.HALTED:
         return lane.halted_because
+    unsaved = _unsaved(world)
+    if unsaved is not None and not world.lineages[entry.stream.arn].begun:
+        return f"where it begins is not saved: {unsaved.error.message}"
     if not sink.is_open:
         return f"sink {sink.name} is {sink.state.value}"
     if lane.state is LaneState.WAITING:
         return "its parent is not finished at this sink"
     if lane.hold is not None:
         return lane.hold.error.message
+    letters = _unwritten_letters(world, sink).get(lane.shard)
+    if letters is not None:
+        return f"its dead letters cannot be written: {letters.error.message}"
     if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:
         return (
             f"sink {sink.name} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cdc.core.lineage import LaneState
 from cdc.core.status import Status
 from cdc.observe.metrics import is_open
 
@@ -39,8 +40,8 @@ class LoopHealth:
 
 
 def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[str]) -> Health:
-    """Ready: every configured table's shards are listed, the source answers, every configured sink is open, and
-    none of its shards has to wait for something outside.
+    """Ready: every configured table's shards are listed, the source answers, every configured sink is open, none
+    of its shards is halted or has to wait for something outside, its dead letters can be written, and the state saved.
 
     Args:
         status: the newest one; None before the first.
@@ -55,6 +56,12 @@ def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[s
     ]
     if status.source_error:
         reasons.append(f"source: {status.source_error}")
+    if status.save_error:
+        reasons.append(f"state: it cannot be saved: {status.save_error}")
+    halted: dict[str, list[str]] = {}
+    for lane in status.lanes:
+        if lane.state is LaneState.HALTED:
+            halted.setdefault(lane.sink, []).append(lane.waits_for)
     for name in sinks:
         sink = known.get(name)
         if sink is None:
@@ -63,4 +70,9 @@ def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[s
             reasons.append(f"sink {name} is {sink.state}" + (f": {sink.error}" if sink.error else ""))
         elif sink.waits:
             reasons.append(f"sink {name}: shards wait: {sink.waits}")
+        if sink is not None and sink.letters_error:
+            reasons.append(f"sink {name}: dead letters cannot be written: {sink.letters_error}")
+        if why := halted.get(name):
+            number = "1 shard is" if len(why) == 1 else f"{len(why)} shards are"
+            reasons.append(f"sink {name}: {number} halted: {why[0]}")
     return Health(ok=not reasons, reasons=tuple(reasons))
