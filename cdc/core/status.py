@@ -1,5 +1,6 @@
 """What an operator sees: the engine's state as plain figures, at one instant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdc.core.lineage import Lane, LaneState, ShardEntry
@@ -70,14 +71,15 @@ def status(world: World) -> Status:
     for lane in world.lanes():
         if lane.hold is not None:
             waits.setdefault(lane.sink, lane.hold.error.message)
-    sinks = tuple(_sink(world, sink, waits.get(sink.name, "")) for sink in world.sinks.values())
+    letters = {sink.name: _unwritten_letters(world, sink) for sink in world.sinks.values()}
+    sinks = tuple(_sink(sink, waits.get(sink.name, ""), letters[sink.name]) for sink in world.sinks.values())
     lanes, finished = [], 0
     for entry in world.entries():
         has_children = bool(world.lineages[entry.stream.arn].children.get(entry.key))
         for lane in entry.lanes.values():
             finished += lane.state is LaneState.FINISHED
             if lane.state is not LaneState.FINISHED or not has_children:
-                lanes.append(_lane(world, entry, lane))
+                lanes.append(_lane(world, entry, lane, letters[lane.sink].get(lane.shard)))
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
     errors = [world.source_error] if world.source_error else list(world.table_errors.values())
     error = "; ".join(error.message for error in errors)
@@ -94,8 +96,8 @@ def status(world: World) -> Status:
     )
 
 
-def _sink(world: World, sink: SinkEntry, waits: str) -> SinkStatus:
-    letters = next(iter(_unwritten_letters(world, sink).values()), None)
+def _sink(sink: SinkEntry, waits: str, letters: Mapping[ShardKey, Unwritten]) -> SinkStatus:
+    first = next(iter(letters.values()), None)
     return SinkStatus(
         sink.name,
         sink.state.value,
@@ -106,18 +108,18 @@ def _sink(world: World, sink: SinkEntry, waits: str) -> SinkStatus:
         sink.dead_letters,
         sink.batches,
         waits,
-        letters.error.message if letters else "",
-        letters.remedy if letters else "",
+        first.error.message if first else "",
+        first.remedy if first else "",
     )
 
 
-def _unwritten_letters(world: World, sink: SinkEntry) -> dict[ShardKey, Unwritten]:
+def _unwritten_letters(world: World, sink: SinkEntry) -> Mapping[ShardKey, Unwritten]:
     """By shard: why dead letters are not durable, where that lasts."""
-    return {
-        shard: unwritten
-        for shard, unwritten in sink.unwritten_letters.values()
-        if unwritten.is_shown(world.now.monotonic)
-    }
+    found: dict[ShardKey, Unwritten] = {}
+    for shard, unwritten in sink.unwritten_letters.values():
+        if unwritten.is_shown(world.now.monotonic):
+            found.setdefault(shard, unwritten)
+    return found
 
 
 def _unsaved(world: World) -> Unwritten | None:
@@ -126,7 +128,7 @@ def _unsaved(world: World) -> Unwritten | None:
     return unsaved if unsaved is not None and unsaved.is_shown(world.now.monotonic) else None
 
 
-def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
+def _lane(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten | None) -> LaneStatus:
     now = world.now.wall
     return LaneStatus(
         entry.stream.table,
@@ -139,7 +141,7 @@ def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
         RETENTION_SECONDS - max(0.0, now - _delivered_until(lane)),
         _through(lane),
         len(lane.tracker.open),
-        _waits_for(world, entry, lane),
+        _waits_for(world, entry, lane, letters),
         lane.gap,
         lane.hold.remedy if lane.hold is not None else lane.remedy,
     )
@@ -162,7 +164,7 @@ def _through(lane: Lane) -> float | None:
     return None if lane.through is None else float(int(lane.through - THROUGH_SLACK_SECONDS))
 
 
-def _waits_for(world: World, entry: ShardEntry, lane: Lane) -> str:
+def _waits_for(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten | None) -> str:
     sink = world.sinks[lane.sink]
     unaccepted = lane.tracker.unaccepted
     if lane.state is LaneState.HALTED:
@@ -176,7 +178,6 @@ def _waits_for(world: World, entry: ShardEntry, lane: Lane) -> str:
         return "its parent is not finished at this sink"
     if lane.hold is not None:
         return lane.hold.error.message
-    letters = _unwritten_letters(world, sink).get(lane.shard)
     if letters is not None:
         return f"its dead letters cannot be written: {letters.error.message}"
     if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:

@@ -51,7 +51,10 @@ class StateReport(msgspec.Struct, frozen=True, kw_only=True):
     """Where positions are saved."""
 
     error: Annotated[
-        str, Meta(description="Why saving fails, from the second failure in a row or after 10 s; empty: it does not")
+        str,
+        Meta(
+            description="Why saving fails, from the second failure in a row or after 10 s; empty: it does not"
+        ),
     ] = ""
     remedy: str = ""
 
