@@ -166,22 +166,27 @@ def _through(lane: Lane) -> float | None:
 
 def _waits_for(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten | None) -> str:
     sink = world.sinks[lane.sink]
-    unaccepted = lane.tracker.unaccepted
+    unsaved = _unsaved(world)
     if lane.state is LaneState.HALTED:
         return lane.halted_because
-    unsaved = _unsaved(world)
     if unsaved is not None and not world.lineages[entry.stream.arn].begun:
         return f"where it begins is not saved: {unsaved.error.message}"
     if not sink.is_open:
         return f"sink {sink.name} is {sink.state.value}"
     if lane.state is LaneState.WAITING:
         return "its parent is not finished at this sink"
+    return _held_up(world, lane, letters)
+
+
+def _held_up(world: World, lane: Lane, letters: Unwritten | None) -> str:
+    """Why a lane that began does not go on, although its sink is open."""
+    unaccepted = lane.tracker.unaccepted
     if lane.hold is not None:
         return lane.hold.error.message
     if letters is not None:
         return f"its dead letters cannot be written: {letters.error.message}"
     if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:
         return (
-            f"sink {sink.name} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"
+            f"sink {lane.sink} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"
         )
     return ""
