@@ -173,6 +173,7 @@ class FileDeadLetters:
             raise DeadLetterError(
                 ErrorKind.ACCESS_DENIED if denied else ErrorKind.UNAVAILABLE,
                 f"the dead letters in {self._folder}: {error.strerror}",
+                remedy="look at this folder: a full disk, its permissions, what is there in its place",
             ) from error
 
 

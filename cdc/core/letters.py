@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cdc.core import policy
 from cdc.core.messages import LettersFailed, LettersWritten, WriteLetters
 from cdc.core.opening import Opening
+from cdc.core.unwritten import failed_again
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
 from cdc.errors import ErrorKind, SinkError
 from cdc.model import Reject, ShardKey, Stream
@@ -23,7 +24,6 @@ class Letters:
         self._world = world
         self._opening = opening
         self._open: dict[int, WriteLetters] = {}
-        self._attempts: dict[int, int] = {}
 
     def write(
         self,
@@ -48,7 +48,7 @@ class Letters:
     def written(self, event: LettersWritten) -> WriteLetters | None:
         """What is durable now; None for an answer to nothing."""
         letters = self._open.pop(event.id, None)
-        self._attempts.pop(event.id, None)
+        self._world.sinks[event.sink].unwritten_letters.pop(event.id, None)
         if letters is None:
             return None
         self._world.sinks[event.sink].dead_letters += len(letters.rejects)
@@ -65,18 +65,21 @@ class Letters:
 
     def failed(self, event: LettersFailed) -> None:
         """The cursor does not pass what is not safe: tried again until it is."""
-        if event.id not in self._open:
+        letters = self._open.get(event.id)
+        if letters is None:
             return
-        attempts = self._attempts.get(event.id, 0) + 1
-        self._attempts[event.id] = attempts
         rule = policy.rule(policy.STATE, event.error)
         if rule.action is not policy.Action.RETRY:
             self._world.stop(1, f"dead letters of sink {event.sink}: {event.error.message}", rule.remedy)
             return
+        failing = self._world.sinks[event.sink].unwritten_letters
+        _, before = failing.get(event.id, (letters.shard, None))
+        unwritten = failed_again(before, event.error, self._world.now.monotonic)
+        failing[event.id] = (letters.shard, unwritten)
         self._world.notice(
             "error", "dead-letters-failed", sink=event.sink, reason=event.error.message, remedy=rule.remedy
         )
-        self._world.later("letters", (event.sink, str(event.id)), policy.backoff(attempts))
+        self._world.later("letters", (event.sink, str(event.id)), policy.backoff(unwritten.failures))
 
     def again(self, id: int) -> None:  # noqa: A002 - the commands' own word
         letters = self._open.get(id)

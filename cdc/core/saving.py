@@ -6,6 +6,7 @@ from dataclasses import replace
 from cdc.core import policy
 from cdc.core.lineage import Lane
 from cdc.core.messages import CursorsSaved, Save, SaveFailed
+from cdc.core.unwritten import failed_again
 from cdc.core.world import DueKey, World
 from cdc.model import ShardKey
 from cdc.ports import SavedCursor, SavedGap, SavedStart, StateChange
@@ -22,7 +23,6 @@ class Saving:
         self._settings: dict[str, str] = {}
         self._forget: list[tuple[str, ShardKey]] = []
         self._saving = False
-        self._failures = 0
         self.tables: dict[str, str] = {}
         """Table name by stream ARN."""
 
@@ -56,7 +56,7 @@ class Saving:
         self._schedule(at_once=False)
 
     def _schedule(self, *, at_once: bool) -> None:
-        if self._saving or self._failures:
+        if self._saving or self._world.unsaved is not None:
             return  # the answer schedules the next one
         key: DueKey = ("save", "", "")
         if at_once or self._world.stopping:
@@ -88,7 +88,7 @@ class Saving:
 
     def saved(self, event: CursorsSaved) -> None:
         self._saving = False
-        self._failures = 0
+        self._world.unsaved = None
         for cursor in event.change.cursors:
             lane = self._world.lane(cursor.sink, cursor.shard)
             if lane is not None:
@@ -99,7 +99,6 @@ class Saving:
     def failed(self, event: SaveFailed) -> None:
         """Nothing of it is saved: it is put back, and what has changed since is on top."""
         self._saving = False
-        self._failures += 1
         rule = policy.rule(policy.STATE, event.error)
         if rule.action is not policy.Action.RETRY:
             self._world.stop(1, f"state store: {event.error.message}", rule.remedy)
@@ -113,5 +112,7 @@ class Saving:
         self._gaps = [*change.gaps, *self._gaps]
         self._forget = [*change.forget, *self._forget]
         self._settings = {**(change.settings or {}), **self._settings}
+        unsaved = failed_again(self._world.unsaved, event.error, self._world.now.monotonic)
+        self._world.unsaved = unsaved
         self._world.notice("error", "save-failed", reason=event.error.message, remedy=rule.remedy)
-        self._world.later("save", ("", ""), policy.backoff(self._failures, base=0.2, most=10.0))
+        self._world.later("save", ("", ""), policy.backoff(unsaved.failures, base=0.2, most=10.0))

@@ -1,10 +1,12 @@
 """What an operator sees: the engine's state as plain figures, at one instant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdc.core.lineage import Lane, LaneState, ShardEntry
-from cdc.core.world import World
-from cdc.model import RETENTION_SECONDS, Position
+from cdc.core.unwritten import Unwritten
+from cdc.core.world import SinkEntry, World
+from cdc.model import RETENTION_SECONDS, Position, ShardKey
 from cdc.ports import SavedGap
 
 THROUGH_SLACK_SECONDS = 120
@@ -42,6 +44,9 @@ class SinkStatus:
     batches: int
     waits: str = ""
     """Why shards wait although the sink goes on; the first reason."""
+    letters_error: str = ""
+    """Why dead letters of it are not durable, the oldest first; what they are of is not passed meanwhile."""
+    letters_remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ class Status:
     finished_lanes: int
     gaps: tuple[SavedGap, ...] = ()
     """All that were ever found."""
+    save_error: str = ""
+    """Why the state is not saved."""
+    save_remedy: str = ""
 
 
 def status(world: World) -> Status:
@@ -63,34 +71,64 @@ def status(world: World) -> Status:
     for lane in world.lanes():
         if lane.hold is not None:
             waits.setdefault(lane.sink, lane.hold.error.message)
-    sinks = tuple(
-        SinkStatus(
-            sink.name,
-            sink.state.value,
-            sink.error.message if sink.error else "",
-            sink.remedy,
-            sink.delivered,
-            sink.redelivered,
-            sink.dead_letters,
-            sink.batches,
-            waits.get(sink.name, ""),
-        )
-        for sink in world.sinks.values()
-    )
+    letters = {sink.name: _unwritten_letters(world, sink) for sink in world.sinks.values()}
+    sinks = tuple(_sink(sink, waits.get(sink.name, ""), letters[sink.name]) for sink in world.sinks.values())
     lanes, finished = [], 0
     for entry in world.entries():
         has_children = bool(world.lineages[entry.stream.arn].children.get(entry.key))
         for lane in entry.lanes.values():
             finished += lane.state is LaneState.FINISHED
             if lane.state is not LaneState.FINISHED or not has_children:
-                lanes.append(_lane(world, entry, lane))
+                lanes.append(_lane(world, entry, lane, letters[lane.sink].get(lane.shard)))
     tables = tuple(lineage.stream.table for lineage in world.lineages.values() if lineage.complete)
     errors = [world.source_error] if world.source_error else list(world.table_errors.values())
     error = "; ".join(error.message for error in errors)
-    return Status(sinks, tuple(lanes), error, tables, finished, tuple(world.gaps))
+    unsaved = _unsaved(world)
+    return Status(
+        sinks,
+        tuple(lanes),
+        error,
+        tables,
+        finished,
+        tuple(world.gaps),
+        unsaved.error.message if unsaved else "",
+        unsaved.remedy if unsaved else "",
+    )
 
 
-def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
+def _sink(sink: SinkEntry, waits: str, letters: Mapping[ShardKey, Unwritten]) -> SinkStatus:
+    first = next(iter(letters.values()), None)
+    return SinkStatus(
+        sink.name,
+        sink.state.value,
+        sink.error.message if sink.error else "",
+        sink.remedy,
+        sink.delivered,
+        sink.redelivered,
+        sink.dead_letters,
+        sink.batches,
+        waits,
+        first.error.message if first else "",
+        first.remedy if first else "",
+    )
+
+
+def _unwritten_letters(world: World, sink: SinkEntry) -> Mapping[ShardKey, Unwritten]:
+    """By shard: why dead letters are not durable, where that lasts."""
+    found: dict[ShardKey, Unwritten] = {}
+    for shard, unwritten in sink.unwritten_letters.values():
+        if unwritten.is_shown(world.now.monotonic):
+            found.setdefault(shard, unwritten)
+    return found
+
+
+def _unsaved(world: World) -> Unwritten | None:
+    """Why the state is not saved, if that lasts."""
+    unsaved = world.unsaved
+    return unsaved if unsaved is not None and unsaved.is_shown(world.now.monotonic) else None
+
+
+def _lane(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten | None) -> LaneStatus:
     now = world.now.wall
     return LaneStatus(
         entry.stream.table,
@@ -103,7 +141,7 @@ def _lane(world: World, entry: ShardEntry, lane: Lane) -> LaneStatus:
         RETENTION_SECONDS - max(0.0, now - _delivered_until(lane)),
         _through(lane),
         len(lane.tracker.open),
-        _waits_for(world, lane),
+        _waits_for(world, entry, lane, letters),
         lane.gap,
         lane.hold.remedy if lane.hold is not None else lane.remedy,
     )
@@ -126,19 +164,29 @@ def _through(lane: Lane) -> float | None:
     return None if lane.through is None else float(int(lane.through - THROUGH_SLACK_SECONDS))
 
 
-def _waits_for(world: World, lane: Lane) -> str:
+def _waits_for(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten | None) -> str:
     sink = world.sinks[lane.sink]
-    unaccepted = lane.tracker.unaccepted
+    unsaved = _unsaved(world)
     if lane.state is LaneState.HALTED:
         return lane.halted_because
+    if unsaved is not None and not world.lineages[entry.stream.arn].begun:
+        return f"where it begins is not saved: {unsaved.error.message}"
     if not sink.is_open:
         return f"sink {sink.name} is {sink.state.value}"
     if lane.state is LaneState.WAITING:
         return "its parent is not finished at this sink"
+    return _held_up(world, lane, letters)
+
+
+def _held_up(world: World, lane: Lane, letters: Unwritten | None) -> str:
+    """Why a lane that began does not go on, although its sink is open."""
+    unaccepted = lane.tracker.unaccepted
     if lane.hold is not None:
         return lane.hold.error.message
+    if letters is not None:
+        return f"its dead letters cannot be written: {letters.error.message}"
     if unaccepted is not None and world.now.monotonic - unaccepted.given_at > 1.0:
         return (
-            f"sink {sink.name} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"
+            f"sink {lane.sink} has not accepted a batch for {world.now.monotonic - unaccepted.given_at:.0f} s"
         )
     return ""

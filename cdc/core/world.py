@@ -8,6 +8,7 @@ from typing import Literal
 from cdc.core.lineage import Lane, LaneState, Lineage, ShardEntry
 from cdc.core.messages import Command, Notice, Stop
 from cdc.core.schedule import Budget, DueHeap
+from cdc.core.unwritten import Unwritten
 from cdc.errors import CdcError
 from cdc.model import RETENTION_SECONDS, ShardKey
 from cdc.ports import Instant, SavedGap
@@ -111,6 +112,8 @@ class SinkEntry:
     redelivered: int = 0
     """Changes that came back from the sink and were given again."""
     dead_letters: int = 0
+    unwritten_letters: dict[int, tuple[ShardKey, Unwritten]] = field(default_factory=dict)
+    """By the id of a batch: its shard, and why its dead letters are not durable yet. Only those that failed."""
     recent_letters: dict[tuple[ShardKey, str], float] = field(default_factory=dict)
     """Shard and sequence number of the last minute's dead letters, the oldest first, with their time (monotonic)."""
 
@@ -155,6 +158,9 @@ class World:
     """Of tables whose stream could not be found out, at the last try."""
     source_error: CdcError | None = None
     """The last failure of the source that was not followed by a success."""
+
+    unsaved: Unwritten | None = None
+    """Why the state could not be saved, if the last try failed."""
 
     moved: dict[ShardKey, None] = field(default_factory=dict)
     """Shards where something changed in this step, in the order of it."""

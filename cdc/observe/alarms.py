@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from cdc.observe.document import AlarmReport, GapReport, ShardReport, SinkReport, SourceReport
+from cdc.observe.document import AlarmReport, GapReport, ShardReport, SinkReport, SourceReport, StateReport
 from cdc.observe.plain import duration
 
 HEADROOM_ERROR_SECONDS = 4 * 3600.0
@@ -21,13 +21,15 @@ def alarms(
     sinks: Iterable[SinkReport],
     shards: Iterable[ShardReport],
     gaps: Iterable[GapReport],
+    state: StateReport,
     more: Iterable[AlarmReport] = (),
 ) -> tuple[AlarmReport, ...]:
-    """Errors first; within them in the order: what was found elsewhere, shards, sinks, source."""
+    """Errors first; within them in the order: what was found elsewhere, shards, sinks, state, source."""
     found = [
         *more,
         *_shards(shards, gaps),
         *_sinks(sinks, running=running),
+        *_state(state),
         *_source(source, running=running),
     ]
     return tuple(sorted(found, key=lambda alarm: alarm.severity != "error"))
@@ -77,6 +79,13 @@ def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmRepor
                 message=f"is {sink.state}: {sink.error}" if sink.error else f"is {sink.state}",
                 remedy=sink.remedy,
             )
+        if sink.dead_letters_error:
+            yield AlarmReport(
+                severity="error",
+                about=f"sink {sink.name}",
+                message=f"dead letters cannot be written, and what they are of waits: {sink.dead_letters_error}",
+                remedy=sink.dead_letters_remedy,
+            )
         for table in sink.tables:
             left = table.retention_headroom_seconds
             if left is not None and left < HEADROOM_WARNING_SECONDS:
@@ -96,6 +105,13 @@ def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmRepor
                 message=f"{number} dead letter{'' if number == 1 else 's'}",
                 remedy="see why (`cdc dead-letters list`), mend the cause, and send them again (`cdc dead-letters replay`)",
             )
+
+
+def _state(state: StateReport) -> Iterator[AlarmReport]:
+    if state.error:
+        yield AlarmReport(
+            severity="error", about="state", message=f"cannot be saved: {state.error}", remedy=state.remedy
+        )
 
 
 def _source(source: SourceReport, *, running: bool) -> Iterator[AlarmReport]:

@@ -47,6 +47,18 @@ class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
     error: Annotated[str, Meta(description="The last failure that no success has followed; empty: none")]
 
 
+class StateReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Where positions are saved."""
+
+    error: Annotated[
+        str,
+        Meta(
+            description="Why saving fails, from the second failure in a row or after 10 s; empty: it does not"
+        ),
+    ] = ""
+    remedy: str = ""
+
+
 class TableReport(msgspec.Struct, frozen=True, kw_only=True):
     """One table at one sink: the worst of its shards."""
 
@@ -83,6 +95,14 @@ class SinkReport(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters_written: Annotated[int, Meta(ge=0, description="By this process")]
     batches_in_flight: Count
     tables: tuple[TableReport, ...]
+    dead_letters_error: Annotated[
+        str,
+        Meta(
+            description="Why dead letters cannot be written, from the second failure in a row or after 10 s; empty: "
+            "they can, or there are none"
+        ),
+    ] = ""
+    dead_letters_remedy: str = ""
 
 
 class PositionReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +165,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     finished_shards: Annotated[int, Meta(ge=0, description="Counted once per sink")]
     gaps: tuple[GapReport, ...]
     exit: ExitReport | None
+    state: StateReport = StateReport()
 
 
 def to_dict(report: Report) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Whether the process lives (`/health`) and whether it does its work (`/ready`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cdc.core.status import Status
+from cdc.core.lineage import LaneState
+from cdc.core.status import SinkStatus, Status
 from cdc.observe.metrics import is_open
 
 
@@ -39,8 +40,8 @@ class LoopHealth:
 
 
 def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[str]) -> Health:
-    """Ready: every configured table's shards are listed, the source answers, every configured sink is open, and
-    none of its shards has to wait for something outside.
+    """Ready: every configured table's shards are listed, the source answers, every configured sink is open, none
+    of its shards is halted or waits for something outside, its dead letters can be written, and the state can be saved.
 
     Args:
         status: the newest one; None before the first.
@@ -55,12 +56,25 @@ def readiness(status: Status | None, *, tables: Sequence[str], sinks: Sequence[s
     ]
     if status.source_error:
         reasons.append(f"source: {status.source_error}")
+    if status.save_error:
+        reasons.append(f"state: it cannot be saved: {status.save_error}")
     for name in sinks:
-        sink = known.get(name)
-        if sink is None:
-            reasons.append(f"sink {name} is not there yet")
-        elif not is_open(sink):
-            reasons.append(f"sink {name} is {sink.state}" + (f": {sink.error}" if sink.error else ""))
-        elif sink.waits:
-            reasons.append(f"sink {name}: shards wait: {sink.waits}")
+        reasons += _sink(name, known.get(name))
+        halted = [lane for lane in status.lanes if lane.sink == name and lane.state is LaneState.HALTED]
+        if halted:
+            number = "1 shard is" if len(halted) == 1 else f"{len(halted)} shards are"
+            reasons.append(f"sink {name}: {number} halted: {halted[0].waits_for}")
     return Health(ok=not reasons, reasons=tuple(reasons))
+
+
+def _sink(name: str, sink: SinkStatus | None) -> Iterator[str]:
+    """Why it does not do its work as a whole."""
+    if sink is None:
+        yield f"sink {name} is not there yet"
+        return
+    if not is_open(sink):
+        yield f"sink {name} is {sink.state}" + (f": {sink.error}" if sink.error else "")
+    elif sink.waits:
+        yield f"sink {name}: shards wait: {sink.waits}"
+    if sink.letters_error:
+        yield f"sink {name}: dead letters cannot be written: {sink.letters_error}"

@@ -20,6 +20,7 @@ from cdc.observe.document import (
     ShardReport,
     SinkReport,
     SourceReport,
+    StateReport,
     TableReport,
 )
 from cdc.observe.figures import TableAtSink, Watermarks, figures
@@ -61,6 +62,7 @@ class _View:
     finished: int = 0
     listed: Sequence[str] = ()
     source_error: str = ""
+    state: StateReport = StateReport()  # noqa: RUF009 - frozen
     gaps: Sequence[SavedGap] = ()
     through: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
@@ -94,7 +96,13 @@ def report(what: Status | Saved, facts: Facts, *, at: float, watermarks: Waterma
         running=facts.running,
         owner=_owner(facts.owner) if facts.owner is not None else None,
         alarms=alarms(
-            running=facts.running, source=source, sinks=sinks, shards=shards, gaps=saved, more=facts.alarms
+            running=facts.running,
+            source=source,
+            sinks=sinks,
+            shards=shards,
+            gaps=saved,
+            state=view.state,
+            more=facts.alarms,
         ),
         source=source,
         sinks=sinks,
@@ -104,6 +112,7 @@ def report(what: Status | Saved, facts: Facts, *, at: float, watermarks: Waterma
         exit=ExitReport(code=facts.exit.exit_code, reason=facts.exit.reason, remedy=facts.exit.remedy)
         if facts.exit is not None
         else None,
+        state=view.state,
     )
 
 
@@ -111,7 +120,14 @@ def _of_status(status: Status, facts: Facts, watermarks: Watermarks | None) -> _
     through = (watermarks or Watermarks()).advance(figures(status.lanes))
     sinks = {sink.name: sink for sink in status.sinks}
     return _View(
-        status.lanes, sinks, status.finished_lanes, status.tables, status.source_error, facts.gaps, through
+        status.lanes,
+        sinks,
+        status.finished_lanes,
+        status.tables,
+        status.source_error,
+        StateReport(error=status.save_error, remedy=status.save_remedy),
+        facts.gaps,
+        through,
     )
 
 
@@ -148,6 +164,8 @@ def _sink(
             )
             for table in tables
         ),
+        dead_letters_error=known.letters_error if known else "",
+        dead_letters_remedy=known.letters_remedy if known else "",
     )
 
 

@@ -74,10 +74,13 @@ def test_throttled_saves_only_delay(tables: Tables, table: str, front: Proxy, tm
         eventually(partial(has, tmp_path, 20), "changes while nothing can be saved", run=run)
         eventually(lambda: failures(run, "save-failed") >= 3, "several failures of saves", run=run)
         eventually(lambda: failures(run, "lease-not-renewed") >= 2, "failures of renewals", run=run)
+        code, reasons = run.admin("/ready")
+        assert (code, "state: it cannot be saved" in reasons, "Throughput" in reasons) == (503, True, True)
         front.answers.clear()
         for at in range(20, 30):
             tables.put(table, at)
         eventually(partial(has, tmp_path, 30), "changes after it", run=run)
+        eventually(lambda: run.admin("/ready")[0] == 200, "ready again", run=run)
         _, metrics = run.admin("/metrics")
         run.stop()
     assert 'operation="UpdateItem",outcome="throttled"' in metrics

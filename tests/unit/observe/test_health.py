@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from cdc.core.lineage import LaneState
 from cdc.observe.health import LoopHealth, readiness
-from tests.unit.observe.statuses import STATUS, sink
+from tests.unit.observe.statuses import STATUS, lane, sink
 from tests.unit.observe.test_report import HEALTHY
 
 
@@ -40,6 +41,11 @@ def test_ready_when_all_tables_are_listed_and_all_sinks_open() -> None:
         (replace(HEALTHY, sinks=(sink("bus", "opening"),)), ["sink bus is opening"]),
         (replace(HEALTHY, sinks=(replace(sink("bus", "down"), error="gone"),)), ["sink bus is down: gone"]),
         (replace(HEALTHY, source_error="denied"), ["source: denied"]),
+        (replace(HEALTHY, save_error="disk full"), ["state: it cannot be saved: disk full"]),
+        (
+            replace(HEALTHY, sinks=(replace(sink("bus"), letters_error="disk full"),)),
+            ["sink bus: dead letters cannot be written: disk full"],
+        ),
     ],
 )
 def test_not_ready_with_its_reasons(status: object, reasons: list[str]) -> None:
@@ -50,4 +56,20 @@ def test_not_ready_with_its_reasons(status: object, reasons: list[str]) -> None:
 
 def test_all_reasons_at_once() -> None:
     found = readiness(STATUS, tables=["orders", "customers"], sinks=["bus", "lake", "dr"])
-    assert len(found.reasons) == 2
+    assert found.reasons == (
+        "table customers: its shards are not listed yet",
+        "sink lake: 1 shard is halted: trimmed before it was read",
+        "sink dr is down: table orders is not there",
+    )
+
+
+def test_halted_shards_are_counted_by_sink_with_the_first_reason() -> None:
+    halted = [
+        replace(lane(sink, f"shardId-{number}", LaneState.HALTED), waits_for=f"reason {number}")
+        for sink in ("bus", "removed")
+        for number in (4, 5, 6)
+    ]
+    status = replace(HEALTHY, lanes=(*HEALTHY.lanes, *halted))
+    assert readiness(status, tables=["orders"], sinks=["bus"]).reasons == (
+        "sink bus: 3 shards are halted: reason 4",
+    )

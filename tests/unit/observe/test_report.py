@@ -15,6 +15,7 @@ from cdc.errors import CdcError, ErrorKind
 from cdc.model import ShardKey, after, end_of_shard
 from cdc.observe.document import Report, from_json, schema, to_dict, to_json
 from cdc.observe.figures import Watermarks
+from cdc.observe.page import to_text
 from cdc.observe.report import Facts, report
 from cdc.ports import Saved, SavedCursor
 from tests.unit.observe.statuses import AT, GAP, HALTED, OWNER, STATUS, STREAM, lane, sink
@@ -267,3 +268,32 @@ def test_a_newer_program_may_know_more_fields() -> None:
     document = {**to_dict(report(STATUS, FACTS, at=AT)), "later": 1}
     validate(json.loads(json.dumps(document)))
     assert from_json(msgspec.json.encode(document)).pipeline == "orders"
+
+
+def test_what_cannot_be_written_is_an_error_with_its_remedy() -> None:
+    bus = replace(sink("bus"), letters_error="no space", letters_remedy="make room")
+    status = replace(HEALTHY, sinks=(bus,), save_error="throttled", save_remedy="more capacity")
+    found = report(status, Facts("orders", ["orders"], {"bus": "kafka"}, running=True), at=AT)
+    assert (found.sinks[0].dead_letters_error, found.sinks[0].dead_letters_remedy) == (
+        "no space",
+        "make room",
+    )
+    assert (found.state.error, found.state.remedy) == ("throttled", "more capacity")
+    letters, state = found.alarms
+    assert (letters.severity, letters.about, letters.remedy) == ("error", "sink bus", "make room")
+    assert letters.message.endswith("no space")
+    assert (state.severity, state.about, state.remedy) == ("error", "state", "more capacity")
+    assert state.message == "cannot be saved: throttled"
+    text = " ".join(to_text(found).split())
+    for part in ("no space", "make room", "cannot be saved: throttled", "more capacity"):
+        assert part in text
+    validate(json.loads(to_json(found)))
+
+
+def test_a_report_of_before_there_were_these_fields_is_read() -> None:
+    document = to_dict(report(HEALTHY, Facts("orders", ["orders"], {"bus": "kafka"}, running=True), at=AT))
+    del document["state"]
+    for entry in document["sinks"]:
+        del entry["dead_letters_error"], entry["dead_letters_remedy"]
+    validate(json.loads(json.dumps(document)))
+    assert from_json(json.dumps(document).encode()).state.error == ""
