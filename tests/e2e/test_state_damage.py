@@ -114,7 +114,8 @@ def age(folder: Path, seconds: float) -> None:
     """As if the last run were so much longer ago."""
     told = witness(folder)
     told["ran_at"] -= seconds
-    told["delivered_until"] -= seconds
+    for pair in told["pairs"]:
+        pair["delivered_until"] -= seconds
     (folder / WITNESS).write_text(json.dumps(told))
 
 
@@ -464,7 +465,7 @@ def test_witness(tables: Tables, table: str, folder: Path) -> None:
     """Lost, it is written anew; damaged, it is too, as long as there are positions; a newer one is refused."""
     (folder / WITNESS).unlink()
     deliver_next_without_a_finding(tables, table, folder, "2")
-    assert witness(folder)["sinks"] == ["file"]
+    assert [pair["sink"] for pair in witness(folder)["pairs"]] == ["file"]
     (folder / WITNESS).write_text('{"format": 1, "pipe')
     tables.put(table, 3)
     assert finding(deliver(folder, "3"))["finding"] == "right"

@@ -1,19 +1,30 @@
 """What a witness makes of a state: every finding, and when each may be reached."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.core.remembrance import IDENTITY, MARGIN_SECONDS, RAN_AT, Finding, Judgement, Remembered, judge
+from cdc.core.remembrance import (
+    IDENTITY,
+    MARGIN_SECONDS,
+    RAN_AT,
+    Finding,
+    Judgement,
+    Known,
+    Names,
+    Remembered,
+    judge,
+)
 from cdc.model import RETENTION_SECONDS
 from cdc.ports import Saved, SavedStart
 
 NOW = 1_767_225_660.0
 BEGUN = SavedStart("file", "arn", "orders", "latest", 1.0)
 RIGHT = Saved(starts=[BEGUN], settings={IDENTITY: "mine", RAN_AT: repr(NOW - 60)})
-WITNESS = Remembered(("mine",), 7, NOW - 60, NOW - 300, ("file",), {})
+WITNESS = Remembered(("mine",), 7, NOW - 60, {("orders", "file"): Known("arn", NOW - 300)}, {})
 
 
 def judged(
@@ -22,16 +33,16 @@ def judged(
     *,
     start: str = "trim-horizon",
     sinks: tuple[str, ...] = ("file",),
+    streams: Mapping[str, str] | None = None,
 ) -> Judgement:
     return judge(
         remembered,
         saved,
-        pipeline="orders",
-        sinks=sinks,
+        pairs=[("orders", sink) for sink in sinks],
         start=start,
         now=NOW,
-        place="the state /state.db",
-        witness="the witness /orders.ran.json",
+        names=Names("orders", "the state /state.db", "the witness /orders.ran.json"),
+        streams=streams,
     )
 
 
@@ -79,7 +90,7 @@ def test_another_state() -> None:
     ],
 )
 def test_positions_that_are_gone(start: str, delivered_until: float | None, code: int) -> None:
-    witness = replace(WITNESS, delivered_until=delivered_until)
+    witness = replace(WITNESS, pairs={("orders", "file"): Known("arn", delivered_until)})
     for saved in (
         Saved(),
         Saved(settings={IDENTITY: "new"}),
@@ -87,13 +98,13 @@ def test_positions_that_are_gone(start: str, delivered_until: float | None, code
     ):
         found = judged(witness, saved, start=start)
         assert found.exit_code == code
-        assert found.lost == ["file"]
+        assert list(found.lost) == [("orders", "file")]
         assert (found.finding is Finding.DELIVERS_AGAIN) == (not code)
         assert "reset CONFIG --sink file" in found.remedy or not code
 
 
 def test_a_witness_that_cannot_be_read() -> None:
-    damaged = Remembered((), 0, 0.0, None, (), {}, damaged=True)
+    damaged = Remembered((), 0, 0.0, {}, {}, damaged=True)
     assert judged(damaged, RIGHT).exit_code == 0
     assert judged(damaged, RIGHT).message
     assert judged(damaged, Saved()).exit_code == 3
@@ -108,11 +119,11 @@ def test_a_witness_that_cannot_be_read() -> None:
 def test_goes_on_without_positions_only_where_nothing_can_have_expired(
     delivered_until: float | None, start: str, begun: set[str], configured: set[str]
 ) -> None:
-    witness = replace(WITNESS, sinks=("a", "b"), delivered_until=delivered_until)
+    witness = replace(WITNESS, pairs={("orders", sink): Known("arn", delivered_until) for sink in ("a", "b")})
     saved = replace(RIGHT, starts=[replace(BEGUN, sink=sink) for sink in begun])
     found = judged(witness, saved, start=start, sinks=tuple(sorted(configured)))
     gone = (configured & {"a", "b"}) - begun
-    assert set(found.lost) == gone
+    assert set(found.lost) == {("orders", sink) for sink in gone}
     if gone and not found.exit_code:
         assert start == "trim-horizon"
         assert delivered_until is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cdc.core.lineage import LaneState
-from cdc.core.remembrance import Finding, Judgement, judge
+from cdc.core.remembrance import Finding, Judgement, Known, Names, judge
 from cdc.core.status import LaneStatus, Status
 from cdc.errors import ErrorKind, StateError
 from cdc.model import ShardKey, after
@@ -56,8 +56,8 @@ class Pipeline:
 
     def judged(self, start: str = "trim-horizon") -> Judgement:
         return judge(
-            self.file.read(), self.state.saved, pipeline="orders", sinks=["file"], start=start,
-            now=self.clock.now().wall, place="state", witness="witness",
+            self.file.read(), self.state.saved, pairs=[PAIR], start=start,
+            now=self.clock.now().wall, names=Names("orders", "state", "witness"), streams={"orders": "arn"},
         )  # fmt: skip
 
     def begin(self, store: WitnessedStore) -> Lease:
@@ -171,7 +171,7 @@ def test_a_crash_on_the_way_into_a_new_state_keeps_what_is_known(pipeline: Pipel
         assert found.finding is Finding.DELIVERS_AGAIN
         after_it = pipeline.file.read()
         assert after_it is not None
-        assert after_it.delivered_until == before.delivered_until
+        assert after_it.pairs == before.pairs
         assert after_it.ran_at == before.ran_at
     pipeline.run()
     assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
@@ -187,13 +187,13 @@ def test_a_decision_without_a_run_is_no_older_state(pipeline: Pipeline) -> None:
     pipeline.state.saved = Saved()
     store = pipeline.store(runs=False)
     lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
-    store.adopt(lease, store.load(), lost=["file"])
+    store.adopt(lease, store.load(), lost=[PAIR])
     assert pipeline.judged("latest").finding is Finding.LOST
     store.save(lease, BEGIN)
     assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
     told = pipeline.file.read()
     assert told is not None
-    assert (told.ran_at, told.delivered_until) == (before.ran_at, before.delivered_until)
+    assert (told.ran_at, told.pairs) == (before.ran_at, before.pairs)
 
 
 def test_the_end_is_told_exactly(pipeline: Pipeline) -> None:
@@ -201,7 +201,7 @@ def test_the_end_is_told_exactly(pipeline: Pipeline) -> None:
     told = pipeline.file.read()
     assert told is not None
     assert told.ran_at == pipeline.clock.now().wall
-    assert told.sinks == ("file",)
+    assert told.pairs == {PAIR: Known("arn", told.ran_at - REFRESH_SECONDS - 1)}
 
 
 def test_import_that_crashes_leaves_the_old_state_or_the_new_one(pipeline: Pipeline) -> None:
@@ -265,6 +265,7 @@ def test_reset_epochs_are_kept_where_the_state_is_not(pipeline: Pipeline, restor
     lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
     old = store.adopt(lease, store.load())
     store.save(lease, StateChange(epochs={"file": 3}))
+    pipeline.run()
     pipeline.state.saved = old if restored else Saved()
     store = pipeline.store()
     pipeline.begin(store)
@@ -284,7 +285,7 @@ def test_what_was_delivered_never_goes_back_but_for_a_gap(pipeline: Pipeline) ->
         store.renew(lease, now=pipeline.clock.now().wall)
         found = pipeline.file.read()
         assert found is not None
-        return found.delivered_until
+        return found.pairs[PAIR].delivered_until
 
     assert told(Status((), (), "", (), 0)) is None
     assert told(status(None)) is None
@@ -337,5 +338,5 @@ def test_a_witness_that_cannot_be_written_holds_nothing_up(pipeline: Pipeline, t
     pipeline.file.path.rmdir()
     pipeline.clock.advance(REFRESH_SECONDS)
     store.renew(lease, now=0.0)
-    assert json.loads(pipeline.file.path.read_bytes())["sinks"] == ["file"]
+    assert json.loads(pipeline.file.path.read_bytes())["pairs"][0]["sink"] == "file"
     assert [path.name for path in tmp_path.iterdir()] == [pipeline.file.path.name]
