@@ -11,6 +11,7 @@ from cdc.core.remembrance import (
     IDENTITY,
     MARGIN_SECONDS,
     RAN_AT,
+    UNKNOWN,
     Finding,
     Judgement,
     Known,
@@ -24,6 +25,7 @@ from cdc.ports import Saved, SavedStart
 NOW = 1_767_225_660.0
 BEGUN = SavedStart("file", "arn", "orders", "latest", 1.0)
 RIGHT = Saved(starts=[BEGUN], settings={IDENTITY: "mine", RAN_AT: repr(NOW - 60)})
+NAMES = Names("orders", "the state /state.db", "the witness /orders.ran.json")
 WITNESS = Remembered(("mine",), 7, NOW - 60, {("orders", "file"): Known("arn", NOW - 300)}, {})
 
 
@@ -41,7 +43,7 @@ def judged(
         pairs=[("orders", sink) for sink in sinks],
         start=start,
         now=NOW,
-        names=Names("orders", "the state /state.db", "the witness /orders.ran.json"),
+        names=NAMES,
         streams=streams,
     )
 
@@ -108,6 +110,61 @@ def test_a_witness_that_cannot_be_read() -> None:
     assert judged(damaged, RIGHT).exit_code == 0
     assert judged(damaged, RIGHT).message
     assert judged(damaged, Saved()).exit_code == 3
+
+
+def test_a_stream_that_was_replaced_may_have_taken_changes_with_it() -> None:
+    found = judged(WITNESS, Saved(), streams={"orders": "arn:new"})
+    assert found.exit_code == 3
+    assert "new stream" in found.message
+    assert judged(WITNESS, Saved(), streams={}).exit_code == 3
+    same = judged(WITNESS, Saved(), streams={"orders": "arn"})
+    assert same.finding is Finding.DELIVERS_AGAIN
+    assert same.message.endswith("nothing is lost")
+    nobody_looked = judged(WITNESS, Saved())
+    assert nobody_looked.message.endswith("as long as the stream is still the same")
+
+
+def test_each_is_judged_by_its_own_time() -> None:
+    """A sink that was taken out for days, or never had anything, has nothing of another one's time."""
+    for until in (NOW - 5 * RETENTION_SECONDS, None):
+        pairs = {("orders", "file"): Known("arn", NOW - 60), ("orders", "back"): Known("arn", until)}
+        witness = replace(WITNESS, pairs=pairs)
+        found = judged(witness, Saved(), sinks=("file", "back"))
+        assert found.exit_code == 3
+        assert "--sink back" in found.remedy
+        assert "--sink file" not in found.remedy
+        assert set(found.lost) == set(pairs)
+        assert judged(witness, Saved()).finding is Finding.DELIVERS_AGAIN
+
+
+def test_a_table_without_positions_is_gone_whatever_others_have() -> None:
+    """An older copy of the state, from before the table was added."""
+    pairs = {**WITNESS.pairs, ("parcels", "file"): Known("arn:2", NOW - 300)}
+    older = replace(RIGHT, settings={IDENTITY: "mine", RAN_AT: repr(NOW - 600)})
+    configured = [("orders", "file"), ("parcels", "file"), ("new", "file")]
+    for start, code in (("latest", 3), ("trim-horizon", 0)):
+        found = judge(
+            replace(WITNESS, pairs=pairs), older, pairs=configured, start=start, now=NOW, names=NAMES
+        )
+        assert found.exit_code == code
+        assert list(found.lost) == [("parcels", "file")]
+        assert "parcels" in found.message
+
+
+def test_names_the_table_where_others_of_the_sink_need_no_decision() -> None:
+    pairs = {**WITNESS.pairs, ("parcels", "file"): UNKNOWN}
+    found = judge(
+        replace(WITNESS, pairs=pairs), Saved(), pairs=list(pairs), start="trim-horizon", now=NOW, names=NAMES
+    )
+    assert "--sink file --table parcels --to" in found.remedy
+    assert "orders" not in found.remedy
+
+
+def test_a_damaged_witness_may_have_known_each() -> None:
+    damaged = Remembered((), 0, 0.0, {}, {}, damaged=True)
+    found = judged(damaged, RIGHT, sinks=("file", "other"))
+    assert found.exit_code == 3
+    assert list(found.lost) == [("orders", "other")]
 
 
 @given(
