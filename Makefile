@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 tier2 tier3 check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 tier2 tier3 soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together and in their order; PARALLEL= runs everything in one process.
 PARALLEL ?= -n 2 --dist loadfile
+TIER3 := -m "not soak"
 
 # A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
 FIND_PYTHON := for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
@@ -53,9 +54,12 @@ tier3: $(VENV)/.dev ## real services, end to end
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
 	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration'; \
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/integration; \
+	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration; \
 	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e'; \
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/e2e
+	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e
+
+soak: ## the tests that take minutes: a registry that stops for one, the whole benchmark in small
+	@$(MAKE) --no-print-directory tier3 TIER3='-m soak'
 
 check: $(VENV)/.dev ## lint, format, types, layers, and the linters of deploy/
 	$(BIN)/ruff check .

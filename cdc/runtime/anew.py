@@ -29,7 +29,7 @@ def begin_anew(
     Args:
         sink: whose positions are gone.
         to: the oldest record that there is, or only what comes from now on.
-        listed: the shards of every table's stream.
+        listed: the shards of the streams of those tables of which its positions are gone.
         judgement: what was found.
         epoch: the sink's reset epoch; not a higher one, so that positions that the sink itself holds still count.
         now: epoch seconds.
@@ -50,7 +50,7 @@ def begin_anew(
                 )
             )
         gaps += [
-            SavedGap(sink, key, stream.table, now, judgement.what, f"reset to {to}")
+            SavedGap(sink, key, stream.table, now, judgement.lost[stream.table, sink], f"reset to {to}")
             for key in _oldest(shards)
         ]
     return StateChange(cursors, starts, gaps)

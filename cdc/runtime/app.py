@@ -15,7 +15,7 @@ from cdc.core.messages import Learnt, Stop, StopRequested
 from cdc.core.remembrance import Judgement
 from cdc.core.status import Status
 from cdc.core.world import Settings
-from cdc.errors import CdcError, ConfigError, ErrorKind, RegistryError, StateError
+from cdc.errors import CdcError, ConfigError, ErrorKind, RegistryError, SourceError, StateError
 from cdc.observe.admin import AdminServer
 from cdc.observe.health import LoopHealth
 from cdc.observe.metrics import Metrics
@@ -23,7 +23,7 @@ from cdc.ports import Clock, Lease, Saved, SchemaRegistry, Source
 from cdc.runtime import signals
 from cdc.runtime.assembly import (
     dead_letters_of,
-    judgement_of,
+    judgement_by_streams,
     outlets_of,
     source_of,
     state_of,
@@ -77,7 +77,7 @@ def run(config: Config, *, until_caught_up: bool, clock: Clock | None = None) ->
         if refusal is not None:
             return Outcome(refusal)
         state, lease, saved = stack.enter_context(owned(config, clock, unreleased, metrics.api_call))
-        judgement = judgement_of(config, saved, clock)
+        judgement = _judged(config, saved, clock, source)
         if (refusal := _refusal(judgement)) is not None:
             return Outcome(refusal)
         if judgement.message:
@@ -187,7 +187,9 @@ def _look_before_the_start(
     take long is done here too: there is no lease yet that would have to be renewed."""
     try:
         saved = _saved(config)
-        refusal = _refusal(judgement_of(config, saved, clock))
+        refusal = _refusal(_judged(config, saved, clock, source))
+    except ConfigError:
+        raise
     except CdcError as error:
         if error.kind in _NOT_THE_CONFIGURATION or _may_pass(config, error):
             raise
@@ -206,6 +208,13 @@ def _look_before_the_start(
 def _may_pass(config: Config, error: CdcError) -> bool:
     """Credentials of a machine that is still booting, a permission that is being given."""
     return error.kind is ErrorKind.ACCESS_DENIED and isinstance(config.state, DynamoDBStateConfig)
+
+
+def _judged(config: Config, saved: Saved, clock: Clock, source: Source) -> Judgement:
+    try:
+        return judgement_by_streams(config, saved, clock, source)
+    except SourceError as error:
+        raise ConfigError(error.message, remedy=remedy(policy.SOURCE, error)) from error
 
 
 def _saved(config: Config) -> Saved:

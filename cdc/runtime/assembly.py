@@ -1,13 +1,13 @@
 """Makes the parts that a configuration names."""
 
 import importlib.metadata
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
 from cdc.connector import AnySinkConnector, EnvelopeName, SinkContext, SourceContext
-from cdc.core.remembrance import Judgement, judge
+from cdc.core.remembrance import Finding, Judgement, Names, Pair, judge
 from cdc.errors import ConfigError, ErrorKind, SourceError
 from cdc.model import Listing, Page, Position, ShardKey, Stream
 from cdc.ports import Clock, DeadLetters, Encoder, Saved, SchemaRegistry, Source, StateStore
@@ -132,8 +132,18 @@ def witness_of(config: Config) -> WitnessFile:
     return WitnessFile(config.dead_letters.path, config.pipeline)
 
 
-def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
+def pairs_of(config: Config) -> list[Pair]:
+    """Every configured table at every configured sink."""
+    return [(table, sink.name) for table in config.source.tables for sink in config.sinks]
+
+
+def judgement_of(
+    config: Config, saved: Saved, clock: Clock, streams: Mapping[str, str] | None = None
+) -> Judgement:
     """Whether what is saved is that with which the pipeline last ran.
+
+    Args:
+        streams: as for `judge`.
 
     Raises:
         ConfigError: a newer version wrote the witness.
@@ -143,13 +153,25 @@ def judgement_of(config: Config, saved: Saved, clock: Clock) -> Judgement:
     return judge(
         file.read(),
         saved,
-        pipeline=config.pipeline,
-        sinks=[sink.name for sink in config.sinks],
+        pairs=pairs_of(config),
         start=config.source.start,
         now=clock.now().wall,
-        place=f"the state {config.state.place}",
-        witness=f"the witness {file.path}",
+        names=Names(config.pipeline, f"the state {config.state.place}", f"the witness {file.path}"),
+        streams=streams,
     )
+
+
+def judgement_by_streams(config: Config, saved: Saved, clock: Clock, source: Source) -> Judgement:
+    """The same, with a look at the tables' streams where it depends on them.
+
+    Raises:
+        SourceError: a stream is not found.
+    """
+    judgement = judgement_of(config, saved, clock)
+    if judgement.finding is not Finding.DELIVERS_AGAIN:
+        return judgement
+    streams = {table: source.stream(table).arn for table in {table for table, _ in judgement.lost}}
+    return judgement_of(config, saved, clock, streams)
 
 
 def dead_letters_of(config: Config, *, read_only: bool = False) -> DeadLetters:

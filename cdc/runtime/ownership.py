@@ -10,7 +10,7 @@ from cdc.connector import CountCall
 from cdc.errors import ErrorKind, StateError
 from cdc.ports import Clock, Lease, Saved
 from cdc.process import this_process
-from cdc.runtime.assembly import state_of, uncounted, witness_of
+from cdc.runtime.assembly import pairs_of, state_of, uncounted, witness_of
 from cdc.runtime.witnessed import WitnessedStore
 
 _PASSING = (ErrorKind.UNAVAILABLE, ErrorKind.THROTTLED)
@@ -31,8 +31,9 @@ def owned(
         StateError: the lease is somebody else's, or the store cannot be read.
         ConfigError: a sink has become something else than its positions are of.
     """
-    runs = [(table, sink.name) for table in config.source.tables for sink in config.sinks]
-    state = WitnessedStore(state_of(config, count_call=count_call), witness_of(config), clock, runs=runs)
+    state = WitnessedStore(
+        state_of(config, count_call=count_call), witness_of(config), clock, runs=pairs_of(config)
+    )
     state.open()
     try:
         lease = state.acquire(this_process(), lease_seconds=config.state.lease_seconds, now=clock.now().wall)

@@ -55,8 +55,8 @@ def reset(
     judgement = judgement_of(config, saved := load(config), clock)
     if judgement.finding is Finding.ANOTHER:
         raise ConfigError(judgement.message, remedy=judgement.remedy)
-    if sink in judgement.lost:
-        return _begin_anew(config, sink, shard, to, clock)
+    if any(pair[1] == sink and table in (None, pair[0]) for pair in judgement.lost):
+        return _begin_anew(config, sink, shard, to, clock, table)
     if not saved.starts:
         raise ConfigError(
             f"the pipeline {config.pipeline} has nothing saved in {config.state.place}",
@@ -107,17 +107,18 @@ def reset(
 
 
 def _begin_anew(
-    config: Config, sink: str, shard: str | None, to: Target, clock: Clock
+    config: Config, sink: str, shard: str | None, to: Target, clock: Clock, table: str | None
 ) -> Sequence[ResetDone]:
-    """The decision about a sink whose positions are gone with the state."""
-    if shard is not None:
-        raise ConfigError(
-            f"all positions of sink {sink} are gone: there is nothing to decide about one shard alone",
-            remedy="leave --shard away",
-        )
+    """The decision about those tables of a sink whose positions are gone with the state; the others go on."""
     with _owned(config, clock) as (state, lease, saved, judgement):
         epoch = (saved.epochs or {}).get(sink, 0)
-        listed = _listed_streams(config, clock)
+        gone = sorted(pair[0] for pair in judgement.lost if pair[1] == sink and table in (None, pair[0]))
+        if shard is not None:
+            raise ConfigError(
+                f"all positions of sink {sink} on {', '.join(gone)} are gone: there is nothing to decide about one shard alone",
+                remedy="leave --shard away; for a shard of another table: --table",
+            )
+        listed = _listed_streams(config, clock, gone)
         change = begin_anew(sink, to, listed, judgement, epoch=epoch, now=clock.now().wall)
         state.save(lease, change)
     return [ResetDone(sink, gap.shard, to, 0) for gap in change.gaps]
@@ -161,13 +162,19 @@ def _chosen(
 
 
 def _listed(config: Config, clock: Clock) -> dict[ShardKey, Shard]:
-    return {key: shard for shards in _listed_streams(config, clock).values() for key, shard in shards.items()}
+    return {
+        key: shard
+        for shards in _listed_streams(config, clock, config.source.tables).values()
+        for key, shard in shards.items()
+    }
 
 
-def _listed_streams(config: Config, clock: Clock) -> dict[Stream, dict[ShardKey, Shard]]:
+def _listed_streams(
+    config: Config, clock: Clock, tables: Sequence[str]
+) -> dict[Stream, dict[ShardKey, Shard]]:
     source = source_of(config, clock, lambda *_: None)
     try:
-        streams = [source.stream(table) for table in config.source.tables]
+        streams = [source.stream(table) for table in tables]
         return {stream: {shard.key: shard for shard in source.shards(stream).shards} for stream in streams}
     finally:
         source.close()

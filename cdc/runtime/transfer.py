@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from cdc.config import Config
+from cdc.core.remembrance import lost_pairs
 from cdc.errors import ConfigError
 from cdc.model import RETENTION_SECONDS
 from cdc.observe.plain import duration, utc
 from cdc.observe.positions import from_bytes, to_dict
 from cdc.ports import Clock, Saved
 from cdc.process import is_dead, this_process
-from cdc.runtime.assembly import state_of, uncounted, witness_of
+from cdc.runtime.assembly import pairs_of, state_of, uncounted, witness_of
 from cdc.runtime.registry import registry_of, remembered_registry, unlearnt
 from cdc.runtime.witness import write_whole
 from cdc.runtime.witnessed import WitnessedStore
@@ -110,7 +111,8 @@ def import_positions(config: Config, path: Path, *, replace: bool, clock: Clock)
                     f"{config.state.place} has {len(present.cursors)} positions of the pipeline {config.pipeline} already",
                     remedy="--replace, if those of the file are to count instead; `cdc positions export` keeps a copy",
                 )
-            after = state.adopt(lease, saved, replaces=True)
+            gone = lost_pairs(witness_of(config).read(), saved, pairs_of(config))
+            after = state.adopt(lease, saved, lost=gone, replaces=True)
         finally:
             state.release(lease)
     finally:

@@ -15,15 +15,31 @@ from typing import Annotated, Any
 
 import msgspec
 
-from cdc.core.remembrance import Remembered
+from cdc.core.remembrance import Known, Remembered
 from cdc.errors import ConfigError, ErrorKind, StateError
 
 FORMAT = 1
-NOTHING = Remembered((), 0, 0.0, None, (), {})
+NOTHING = Remembered((), 0, 0.0, {}, {})
 
 
 class _Format(msgspec.Struct, frozen=True):
     format: int
+
+
+class AtSink(msgspec.Struct, frozen=True, kw_only=True):
+    """One table at one sink."""
+
+    table: str
+    sink: str
+    stream: Annotated[
+        str, msgspec.Meta(description="The ARN of the stream that it was read from; empty: unknown")
+    ]
+    delivered_until: Annotated[
+        float | None,
+        msgspec.Meta(
+            description="Every change from before is durable there (epoch seconds); null: unknown, or a gap waits"
+        ),
+    ]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +60,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
             description="When the pipeline last ran (epoch seconds), to the minute; at its end exactly"
         ),
     ]
-    delivered_until: Annotated[
-        float | None,
-        msgspec.Meta(
-            description="Every change from before is durable at every sink (epoch seconds); null: unknown, or a gap waits"
-        ),
-    ]
-    sinks: Annotated[list[str], msgspec.Meta(description="Those that have had positions")]
+    pairs: Annotated[list[AtSink], msgspec.Meta(description="The tables at sinks that have had positions")]
     epochs: Annotated[
         dict[str, Annotated[int, msgspec.Meta(ge=0)]],
         msgspec.Meta(description="The number of resets of each sink"),
@@ -109,8 +119,7 @@ class WitnessFile:
             tuple(found.states),
             found.epoch,
             found.ran_at,
-            found.delivered_until,
-            tuple(found.sinks),
+            {(pair.table, pair.sink): Known(pair.stream, pair.delivered_until) for pair in found.pairs},
             found.epochs,
         )
 
@@ -126,8 +135,10 @@ class WitnessFile:
             states=list(remembered.states),
             epoch=remembered.epoch,
             ran_at=remembered.ran_at,
-            delivered_until=remembered.delivered_until,
-            sinks=sorted(remembered.sinks),
+            pairs=[
+                AtSink(table=table, sink=sink, stream=known.stream, delivered_until=known.delivered_until)
+                for (table, sink), known in sorted(remembered.pairs.items())
+            ],
             epochs=dict(remembered.epochs),
         )
         content = msgspec.json.format(msgspec.json.encode(document)) + b"\n"

@@ -1,16 +1,16 @@
 """A state store with a witness: what it is told by the way of saves and renewals."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
 
-from cdc.core.remembrance import FORMERLY, IDENTITY, RAN_AT, Remembered
+from cdc.core.remembrance import FORMERLY, IDENTITY, RAN_AT, UNKNOWN, Known, Pair, Remembered
 from cdc.core.status import Status
 from cdc.errors import ErrorKind, StateError
 from cdc.observe.figures import figures
-from cdc.ports import Clock, Lease, Owner, Saved, StateChange, StateStore
+from cdc.ports import Clock, Lease, Owner, Saved, SavedStart, StateChange, StateStore
 from cdc.runtime.witness import NOTHING, WitnessFile
 
 REFRESH_SECONDS = 60.0
@@ -33,17 +33,17 @@ class WitnessedStore:
     """
 
     def __init__(
-        self, store: StateStore, file: WitnessFile, clock: Clock, *, runs: Collection[tuple[str, str]] = ()
+        self, store: StateStore, file: WitnessFile, clock: Clock, *, runs: Collection[Pair] = ()
     ) -> None:
         self._store = store
         self._file = file
         self._clock = clock
         self._runs = frozenset(runs)
         self._present: Remembered | None = None
-        self._awaited: frozenset[str] = frozenset()
-        """Sinks that are still to begin; until then what the witness says of the time before has to stay."""
+        self._awaited: frozenset[Pair] = frozenset()
+        """Those that are still to begin; until then what the witness says of the time before has to stay."""
         self._due = 0.0
-        self._delivered_until: float | None = None
+        self._seen: dict[Pair, Known] = {}
 
     def open(self) -> None:
         self._store.open()
@@ -62,7 +62,7 @@ class WitnessedStore:
         return self._store.acquire(owner, lease_seconds=lease_seconds, now=now, above=max(above, known.epoch))
 
     def adopt(
-        self, lease: Lease, saved: Saved, *, lost: Collection[str] = (), replaces: bool = False
+        self, lease: Lease, saved: Saved, *, lost: Collection[Pair] = (), replaces: bool = False
     ) -> Saved:
         """Makes this the pipeline's state, and tells the witness. Returns what is saved then.
 
@@ -72,22 +72,24 @@ class WitnessedStore:
         Args:
             lease: of this process.
             saved: what the store holds, or what is to take its place.
-            lost: sinks that the witness knows and the state does not.
+            lost: what the witness knows, or a damaged one may have known, and the state does not: stays known.
             replaces: it is to take its place, as one transaction.
         """
         before = self._file.read()
         known = before or NOTHING
         own = (saved.settings or {}).get(IDENTITY) or uuid.uuid4().hex
-        begun = {start.sink for start in saved.starts}
-        self._awaited = frozenset(lost) if begun or lost else frozenset(sink for _, sink in self._runs)
-        self._delivered_until = known.delivered_until
+        begun = _begun(saved.starts)
+        self._awaited = frozenset(lost) if begun or lost else self._runs
+        # What is known stays, also of sinks and tables that are not configured: it is as old as it is.
+        unknown = dict.fromkeys(lost, UNKNOWN)
+        unknown |= {pair: Known(stream, None) for pair, stream in begun.items()}
+        self._seen = {}
         present = self._store.load() if replaces else saved
         self._present = Remembered(
             (own,),
             lease.epoch,
             self._ran_at(known.ran_at, counts=self._counts),
-            known.delivered_until,
-            tuple({*known.sinks, *begun}),
+            {**unknown, **known.pairs},
             _highest(saved.epochs or {}, present.epochs or {}, known.epochs),
         )
         if before is not None and own not in before.states:
@@ -110,31 +112,51 @@ class WitnessedStore:
 
     def saw(self, status: Status) -> None:
         """The newest status of the engine: how far every sink is."""
-        if any(not gap.decision for gap in status.gaps) or any(lane.gap for lane in status.lanes):
-            self._delivered_until = None
-            return
+        waiting = {(gap.table, gap.sink) for gap in status.gaps if not gap.decision}
+        waiting |= {(lane.table, lane.sink) for lane in status.lanes if lane.gap}
+        streams: dict[Pair, set[str]] = {}
+        for lane in status.lanes:
+            streams.setdefault((lane.table, lane.sink), set()).add(lane.stream)
         found = figures(status.lanes)
-        through = [found[pair].complete_through if pair in found else None for pair in self._runs]
-        known = [time for time in through if time is not None]
-        if known and len(known) == len(through):
-            self._delivered_until = max(min(known), self._delivered_until or 0.0)
+        for pair in self._runs:
+            stream, *others = streams.get(pair, {""})
+            before = self._known(pair)
+            if pair in waiting or others:
+                # Who begins anew reads the newest stream alone.
+                self._seen[pair] = Known(before.stream, None)
+            elif pair in found and (through := found[pair].complete_through) is not None:
+                same = before.stream == stream
+                self._seen[pair] = Known(
+                    stream, max(through, before.delivered_until or 0.0) if same else through
+                )
+
+    def _known(self, pair: Pair) -> Known:
+        told = self._present.pairs.get(pair, UNKNOWN) if self._present is not None else UNKNOWN
+        return self._seen.get(pair, told)
 
     def save(self, lease: Lease, change: StateChange) -> None:
         if self._present is None:
             self._store.save(lease, change)
             return
-        awaited = self._awaited - {start.sink for start in change.starts}
+        begun = _begun(change.starts)
+        awaited = self._awaited - begun.keys()
         counts = bool(self._runs) and not awaited
         begins = bool(change.starts or change.epochs)
         if not begins and not (counts and self._clock.now().monotonic >= self._due):
             self._store.save(lease, change)
             return
         before = self._present
+        pairs = {**before.pairs, **(self._seen if counts else {})}
+        for pair, stream in begun.items():
+            if pairs.get(pair, UNKNOWN).stream != stream:
+                pairs[pair] = self._seen[pair] = Known(stream, None)
+        # A reset: what was durable has to come again, and counts only then.
+        reset = {pair: known for pair, known in pairs.items() if pair[1] in (change.epochs or {})}
+        pairs |= {pair: Known(known.stream, None) for pair, known in reset.items()}
         present = replace(
             before,
             ran_at=self._ran_at(before.ran_at, counts=counts),
-            delivered_until=self._delivered_until if counts else before.delivered_until,
-            sinks=tuple({*before.sinks, *(start.sink for start in change.starts)}),
+            pairs=pairs,
             epochs=_highest(before.epochs, change.epochs or {}),
         )
         stamp = {RAN_AT: repr(present.ran_at)} if counts else {}
@@ -167,12 +189,18 @@ class WitnessedStore:
 
     @property
     def _counts(self) -> bool:
-        """The pipeline runs with this state, and every sink that the witness knows has begun in it."""
+        """The pipeline runs with this state, and all that the witness knows has begun in it."""
         return bool(self._runs) and not self._awaited
 
     def _ran_at(self, before: float, *, counts: bool) -> float:
         """Never goes back, whatever the clock does: it tells which of two is the newer."""
         return max(before, self._clock.now().wall) if counts else before
+
+
+def _begun(starts: Iterable[SavedStart]) -> dict[Pair, str]:
+    """The newest stream of each."""
+    in_order = sorted(starts, key=lambda start: start.started_at)
+    return {(start.table, start.sink): start.stream for start in in_order}
 
 
 def with_epochs(saved: Saved, epochs: Mapping[str, int]) -> StateChange:

@@ -114,7 +114,8 @@ def age(folder: Path, seconds: float) -> None:
     """As if the last run were so much longer ago."""
     told = witness(folder)
     told["ran_at"] -= seconds
-    told["delivered_until"] -= seconds
+    for pair in told["pairs"]:
+        pair["delivered_until"] -= seconds
     (folder / WITNESS).write_text(json.dumps(told))
 
 
@@ -240,7 +241,65 @@ def test_a_table_that_was_deleted(tables: Tables, table: str, start: str, tmp_pa
     assert arrived(tmp_path) == ["0", "1", "0", "1", "2"]
 
 
+def test_deleted_and_the_table_has_another_stream(tables: Tables, table: str, tmp_path: Path) -> None:
+    """What the old one had, and was not delivered, is lost: as much a gap as with the state."""
+    configure(tmp_path, tables.url, table, "trim-horizon")
+    begin(tables, table, tmp_path)
+    tables.put(table, 2)  # never delivered
+    described = tables.client.describe_table(TableName=table)["Table"]
+    tables.client.delete_table(TableName=table)
+    kept = {name: described[name] for name in ("KeySchema", "AttributeDefinitions", "StreamSpecification")}
+    tables.client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", **kept)
+    tables.put(table, 3)
+    delete(tmp_path)
+    refused(cdc(tmp_path, "run", "pipeline.yaml"), 3, "new stream", "reset CONFIG --sink file")
+    refused(cdc(tmp_path, "check", "pipeline.yaml"), 2, "new stream")
+    assert "as long as the stream is still the same" in alarm(tmp_path)  # it does not look
+    assert not (tmp_path / STATE).exists()
+    reset = ("positions", "reset", "pipeline.yaml", "--sink", "file", "--to", "trim-horizon")
+    assert cdc(tmp_path, *reset).code == 0
+    deliver(tmp_path, "3")
+    assert arrived(tmp_path) == ["0", "1", "3"]
+
+
 # Restored
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_restored_from_before_a_table_was_added(tables: Tables, tmp_path: Path, imported: bool) -> None:
+    """Its positions are gone, although the others' are there."""
+    first, added = tables.create(), tables.create()
+    configure(tmp_path, tables.url, first, "latest")
+    begin(tables, first, tmp_path)
+    assert cdc(tmp_path, *EXPORT, "--output", "old.json").code == 0
+    shutil.copy(tmp_path / STATE, tmp_path / "old.db")
+    path = tmp_path / "pipeline.yaml"
+    configuration = yaml.safe_load(path.read_text("utf-8"))
+    configuration["source"]["tables"] = [first, added]
+    path.write_text(yaml.safe_dump(configuration), "utf-8")
+    with running(tmp_path) as run:
+        eventually(lambda: added in shown(tmp_path), "a start", run=run)
+        tables.put(added, 10)
+        eventually(lambda: "10" in arrived(tmp_path), "change 10", run=run)
+        run.stop()
+    tables.put(added, 11)
+    if imported:
+        assert cdc(tmp_path, *IMPORT, "old.json", "--replace").code == 0
+    else:
+        shutil.copy(tmp_path / "old.db", tmp_path / STATE)
+    refused(cdc(tmp_path, "run", "pipeline.yaml", "--until-caught-up"), 3, added, "reset CONFIG --sink file")
+    reset = ("positions", "reset", "pipeline.yaml", "--sink", "file", "--to", "trim-horizon")
+    assert cdc(tmp_path, *reset).code == 0
+    so_far = arrived(tmp_path)
+    tables.put(first, 2)
+    deliver(tmp_path, "11")
+    ended = cdc(tmp_path, "run", "pipeline.yaml", "--until-caught-up")
+    assert ended.code == 0, ended.err
+    assert sorted(arrived(tmp_path)[len(so_far) :]) == [
+        "10",
+        "11",
+        "2",
+    ]  # and none of the first table's again
 
 
 def test_restored_from_yesterday(tables: Tables, table: str, folder: Path) -> None:
@@ -459,12 +518,29 @@ def test_damaged_while_it_runs(
 # The witness itself
 
 
+def test_each_sink_is_decided_about_with_a_damaged_witness_too(
+    tables: Tables, table: str, tmp_path: Path
+) -> None:
+    configure(tmp_path, tables.url, table, "latest", "file", "other")
+    begin(tables, table, tmp_path, "file", "other")
+    delete(tmp_path)
+    (tmp_path / WITNESS).write_text("{torn")
+    tables.put(table, 2)
+    for sink in ("file", "other"):
+        refused(cdc(tmp_path, "run", "pipeline.yaml", "--until-caught-up"), 3, f"--sink {sink}")
+        reset = ("positions", "reset", "pipeline.yaml", "--sink", sink, "--to", "trim-horizon")
+        assert cdc(tmp_path, *reset).code == 0
+    assert cdc(tmp_path, "run", "pipeline.yaml", "--until-caught-up").code == 0
+    for sink in ("file", "other"):
+        assert arrived(tmp_path, sink) == ["0", "1", "0", "1", "2"]
+
+
 @pytest.mark.parametrize("start", ["latest"], indirect=True)
 def test_witness(tables: Tables, table: str, folder: Path) -> None:
     """Lost, it is written anew; damaged, it is too, as long as there are positions; a newer one is refused."""
     (folder / WITNESS).unlink()
     deliver_next_without_a_finding(tables, table, folder, "2")
-    assert witness(folder)["sinks"] == ["file"]
+    assert [pair["sink"] for pair in witness(folder)["pairs"]] == ["file"]
     (folder / WITNESS).write_text('{"format": 1, "pipe')
     tables.put(table, 3)
     assert finding(deliver(folder, "3"))["finding"] == "right"

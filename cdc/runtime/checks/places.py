@@ -7,11 +7,20 @@ from typing import Protocol, runtime_checkable
 
 from cdc.config import Config, DynamoDBStateConfig, FilesRegistryConfig, SqliteStateConfig
 from cdc.connector import Estimate, Note, Seen, Statement, arn_start
-from cdc.errors import CdcError, ConfigError
+from cdc.core.remembrance import Judgement
+from cdc.errors import CdcError, ConfigError, SourceError
 from cdc.observe.admin import listen
-from cdc.ports import Clock, Owner, StateStore
+from cdc.ports import Clock, Owner, Saved, StateStore
 from cdc.process import is_dead
-from cdc.runtime.assembly import dead_letters_of, judgement_of, known_subjects, state_of, uncounted
+from cdc.runtime.assembly import (
+    dead_letters_of,
+    judgement_by_streams,
+    judgement_of,
+    known_subjects,
+    source_of,
+    state_of,
+    uncounted,
+)
 from cdc.runtime.registry import confluent_of, registry_of, remembered_registry, unlearnt
 from connectors.state_dynamodb.permissions import READS, permissions
 
@@ -95,12 +104,25 @@ def _state(config: Config, clock: Clock, store: StateStore) -> Iterator[Seen]:
     remembered_registry(config, registry, saved.settings or {}, create=False)
     if owner is not None:
         yield f"last owner: process {owner.pid} on {owner.host}"
-    judgement = judgement_of(config, saved, clock)
+    judgement = _judged(config, saved, clock)
     if judgement.exit_code:
         raise ConfigError(judgement.message, remedy=judgement.remedy)
     if judgement.message:
         yield Note(judgement.message, "warning", judgement.remedy)
     yield f"{len(saved.cursors)} positions saved"
+
+
+def _judged(config: Config, saved: Saved, clock: Clock) -> Judgement:
+    """As the next run does. What is wrong with the source is found by its own check."""
+    source = None
+    try:
+        source = source_of(config, clock, uncounted)
+        return judgement_by_streams(config, saved, clock, source)
+    except SourceError:
+        return judgement_of(config, saved, clock)
+    finally:
+        if source is not None:
+            source.close()
 
 
 def dead_letters(config: Config) -> Sequence[str]:

@@ -1,19 +1,32 @@
 """What a witness makes of a state: every finding, and when each may be reached."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.core.remembrance import IDENTITY, MARGIN_SECONDS, RAN_AT, Finding, Judgement, Remembered, judge
+from cdc.core.remembrance import (
+    IDENTITY,
+    MARGIN_SECONDS,
+    RAN_AT,
+    UNKNOWN,
+    Finding,
+    Judgement,
+    Known,
+    Names,
+    Remembered,
+    judge,
+)
 from cdc.model import RETENTION_SECONDS
 from cdc.ports import Saved, SavedStart
 
 NOW = 1_767_225_660.0
 BEGUN = SavedStart("file", "arn", "orders", "latest", 1.0)
 RIGHT = Saved(starts=[BEGUN], settings={IDENTITY: "mine", RAN_AT: repr(NOW - 60)})
-WITNESS = Remembered(("mine",), 7, NOW - 60, NOW - 300, ("file",), {})
+NAMES = Names("orders", "the state /state.db", "the witness /orders.ran.json")
+WITNESS = Remembered(("mine",), 7, NOW - 60, {("orders", "file"): Known("arn", NOW - 300)}, {})
 
 
 def judged(
@@ -22,16 +35,16 @@ def judged(
     *,
     start: str = "trim-horizon",
     sinks: tuple[str, ...] = ("file",),
+    streams: Mapping[str, str] | None = None,
 ) -> Judgement:
     return judge(
         remembered,
         saved,
-        pipeline="orders",
-        sinks=sinks,
+        pairs=[("orders", sink) for sink in sinks],
         start=start,
         now=NOW,
-        place="the state /state.db",
-        witness="the witness /orders.ran.json",
+        names=NAMES,
+        streams=streams,
     )
 
 
@@ -79,7 +92,7 @@ def test_another_state() -> None:
     ],
 )
 def test_positions_that_are_gone(start: str, delivered_until: float | None, code: int) -> None:
-    witness = replace(WITNESS, delivered_until=delivered_until)
+    witness = replace(WITNESS, pairs={("orders", "file"): Known("arn", delivered_until)})
     for saved in (
         Saved(),
         Saved(settings={IDENTITY: "new"}),
@@ -87,16 +100,71 @@ def test_positions_that_are_gone(start: str, delivered_until: float | None, code
     ):
         found = judged(witness, saved, start=start)
         assert found.exit_code == code
-        assert found.lost == ["file"]
+        assert list(found.lost) == [("orders", "file")]
         assert (found.finding is Finding.DELIVERS_AGAIN) == (not code)
         assert "reset CONFIG --sink file" in found.remedy or not code
 
 
 def test_a_witness_that_cannot_be_read() -> None:
-    damaged = Remembered((), 0, 0.0, None, (), {}, damaged=True)
+    damaged = Remembered((), 0, 0.0, {}, {}, damaged=True)
     assert judged(damaged, RIGHT).exit_code == 0
     assert judged(damaged, RIGHT).message
     assert judged(damaged, Saved()).exit_code == 3
+
+
+def test_a_stream_that_was_replaced_may_have_taken_changes_with_it() -> None:
+    found = judged(WITNESS, Saved(), streams={"orders": "arn:new"})
+    assert found.exit_code == 3
+    assert "new stream" in found.message
+    assert judged(WITNESS, Saved(), streams={}).exit_code == 3
+    same = judged(WITNESS, Saved(), streams={"orders": "arn"})
+    assert same.finding is Finding.DELIVERS_AGAIN
+    assert same.message.endswith("nothing is lost")
+    nobody_looked = judged(WITNESS, Saved())
+    assert nobody_looked.message.endswith("as long as the stream is still the same")
+
+
+def test_each_is_judged_by_its_own_time() -> None:
+    """A sink that was taken out for days, or never had anything, has nothing of another one's time."""
+    for until in (NOW - 5 * RETENTION_SECONDS, None):
+        pairs = {("orders", "file"): Known("arn", NOW - 60), ("orders", "back"): Known("arn", until)}
+        witness = replace(WITNESS, pairs=pairs)
+        found = judged(witness, Saved(), sinks=("file", "back"))
+        assert found.exit_code == 3
+        assert "--sink back" in found.remedy
+        assert "--sink file" not in found.remedy
+        assert set(found.lost) == set(pairs)
+        assert judged(witness, Saved()).finding is Finding.DELIVERS_AGAIN
+
+
+def test_a_table_without_positions_is_gone_whatever_others_have() -> None:
+    """An older copy of the state, from before the table was added."""
+    pairs = {**WITNESS.pairs, ("parcels", "file"): Known("arn:2", NOW - 300)}
+    older = replace(RIGHT, settings={IDENTITY: "mine", RAN_AT: repr(NOW - 600)})
+    configured = [("orders", "file"), ("parcels", "file"), ("new", "file")]
+    for start, code in (("latest", 3), ("trim-horizon", 0)):
+        found = judge(
+            replace(WITNESS, pairs=pairs), older, pairs=configured, start=start, now=NOW, names=NAMES
+        )
+        assert found.exit_code == code
+        assert list(found.lost) == [("parcels", "file")]
+        assert "parcels" in found.message
+
+
+def test_names_the_table_where_others_of_the_sink_need_no_decision() -> None:
+    pairs = {**WITNESS.pairs, ("parcels", "file"): UNKNOWN}
+    found = judge(
+        replace(WITNESS, pairs=pairs), Saved(), pairs=list(pairs), start="trim-horizon", now=NOW, names=NAMES
+    )
+    assert "--sink file --table parcels --to" in found.remedy
+    assert "orders" not in found.remedy
+
+
+def test_a_damaged_witness_may_have_known_each() -> None:
+    damaged = Remembered((), 0, 0.0, {}, {}, damaged=True)
+    found = judged(damaged, RIGHT, sinks=("file", "other"))
+    assert found.exit_code == 3
+    assert list(found.lost) == [("orders", "other")]
 
 
 @given(
@@ -108,11 +176,11 @@ def test_a_witness_that_cannot_be_read() -> None:
 def test_goes_on_without_positions_only_where_nothing_can_have_expired(
     delivered_until: float | None, start: str, begun: set[str], configured: set[str]
 ) -> None:
-    witness = replace(WITNESS, sinks=("a", "b"), delivered_until=delivered_until)
+    witness = replace(WITNESS, pairs={("orders", sink): Known("arn", delivered_until) for sink in ("a", "b")})
     saved = replace(RIGHT, starts=[replace(BEGUN, sink=sink) for sink in begun])
     found = judged(witness, saved, start=start, sinks=tuple(sorted(configured)))
     gone = (configured & {"a", "b"}) - begun
-    assert set(found.lost) == gone
+    assert set(found.lost) == {("orders", sink) for sink in gone}
     if gone and not found.exit_code:
         assert start == "trim-horizon"
         assert delivered_until is not None

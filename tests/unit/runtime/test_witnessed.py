@@ -1,7 +1,7 @@
 """A state with its witness, through crashes at every step: no false alarm, and no loss that nobody notices."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, count
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cdc.core.lineage import LaneState
-from cdc.core.remembrance import Finding, Judgement, judge
+from cdc.core.remembrance import UNKNOWN, Finding, Judgement, Known, Names, judge
 from cdc.core.status import LaneStatus, Status
 from cdc.errors import ErrorKind, StateError
 from cdc.model import ShardKey, after
@@ -56,8 +56,8 @@ class Pipeline:
 
     def judged(self, start: str = "trim-horizon") -> Judgement:
         return judge(
-            self.file.read(), self.state.saved, pipeline="orders", sinks=["file"], start=start,
-            now=self.clock.now().wall, place="state", witness="witness",
+            self.file.read(), self.state.saved, pairs=[PAIR], start=start,
+            now=self.clock.now().wall, names=Names("orders", "state", "witness"), streams={"orders": "arn"},
         )  # fmt: skip
 
     def begin(self, store: WitnessedStore) -> Lease:
@@ -171,7 +171,7 @@ def test_a_crash_on_the_way_into_a_new_state_keeps_what_is_known(pipeline: Pipel
         assert found.finding is Finding.DELIVERS_AGAIN
         after_it = pipeline.file.read()
         assert after_it is not None
-        assert after_it.delivered_until == before.delivered_until
+        assert after_it.pairs == before.pairs
         assert after_it.ran_at == before.ran_at
     pipeline.run()
     assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
@@ -187,13 +187,13 @@ def test_a_decision_without_a_run_is_no_older_state(pipeline: Pipeline) -> None:
     pipeline.state.saved = Saved()
     store = pipeline.store(runs=False)
     lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
-    store.adopt(lease, store.load(), lost=["file"])
+    store.adopt(lease, store.load(), lost=[PAIR])
     assert pipeline.judged("latest").finding is Finding.LOST
     store.save(lease, BEGIN)
     assert pipeline.judged("latest") == Judgement(Finding.RIGHT)
     told = pipeline.file.read()
     assert told is not None
-    assert (told.ran_at, told.delivered_until) == (before.ran_at, before.delivered_until)
+    assert (told.ran_at, told.pairs) == (before.ran_at, before.pairs)
 
 
 def test_the_end_is_told_exactly(pipeline: Pipeline) -> None:
@@ -201,7 +201,7 @@ def test_the_end_is_told_exactly(pipeline: Pipeline) -> None:
     told = pipeline.file.read()
     assert told is not None
     assert told.ran_at == pipeline.clock.now().wall
-    assert told.sinks == ("file",)
+    assert told.pairs == {PAIR: Known("arn", told.ran_at - REFRESH_SECONDS - 1)}
 
 
 def test_import_that_crashes_leaves_the_old_state_or_the_new_one(pipeline: Pipeline) -> None:
@@ -265,6 +265,7 @@ def test_reset_epochs_are_kept_where_the_state_is_not(pipeline: Pipeline, restor
     lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
     old = store.adopt(lease, store.load())
     store.save(lease, StateChange(epochs={"file": 3}))
+    pipeline.run()
     pipeline.state.saved = old if restored else Saved()
     store = pipeline.store()
     pipeline.begin(store)
@@ -284,7 +285,7 @@ def test_what_was_delivered_never_goes_back_but_for_a_gap(pipeline: Pipeline) ->
         store.renew(lease, now=pipeline.clock.now().wall)
         found = pipeline.file.read()
         assert found is not None
-        return found.delivered_until
+        return found.pairs[PAIR].delivered_until
 
     assert told(Status((), (), "", (), 0)) is None
     assert told(status(None)) is None
@@ -337,5 +338,100 @@ def test_a_witness_that_cannot_be_written_holds_nothing_up(pipeline: Pipeline, t
     pipeline.file.path.rmdir()
     pipeline.clock.advance(REFRESH_SECONDS)
     store.renew(lease, now=0.0)
-    assert json.loads(pipeline.file.path.read_bytes())["sinks"] == ["file"]
+    assert json.loads(pipeline.file.path.read_bytes())["pairs"][0]["sink"] == "file"
     assert [path.name for path in tmp_path.iterdir()] == [pipeline.file.path.name]
+
+
+def seen(*lanes: tuple[str, str, float | None]) -> Status:
+    """Of each sink: a stream, and how far it is."""
+    its = tuple(
+        LaneStatus(
+            "orders", sink, stream, SHARD.shard, LaneState.FLOWING, after("1"), 1.0, 1.0, through, 0, "", False, ""
+        )
+        for sink, stream, through in lanes
+    )  # fmt: skip
+    return Status((), its, "", ("orders",), 0)
+
+
+def live(pipeline: Pipeline, status: Status, *, new: Sequence[str] = ()) -> None:
+    """A life with the sinks of this status; those that are new begin."""
+    pipeline.state.lease = None
+    sinks = {lane.sink for lane in status.lanes}
+    store = WitnessedStore(
+        MemoryStore(pipeline.state), pipeline.file, pipeline.clock, runs=[("orders", sink) for sink in sinks]
+    )
+    lease = store.acquire(this_process(), lease_seconds=15, now=pipeline.clock.now().wall)
+    store.adopt(lease, store.load())
+    for sink in new:
+        store.save(lease, StateChange(starts=[SavedStart(sink, "arn", "orders", "trim-horizon", 1.0)]))
+    store.saw(status)
+    pipeline.clock.advance(REFRESH_SECONDS)
+    store.renew(lease, now=pipeline.clock.now().wall)
+    store.release(lease)
+
+
+def told(pipeline: Pipeline) -> dict[str, Known]:
+    found = pipeline.file.read()
+    assert found is not None
+    return {sink: known for (_, sink), known in found.pairs.items()}
+
+
+def test_a_sink_that_was_added_has_a_time_of_its_own(pipeline: Pipeline) -> None:
+    live(pipeline, seen(("a", "arn", 1000.0)), new=["a"])
+    live(pipeline, seen(("a", "arn", 2000.0), ("b", "arn", None)), new=["b"])
+    assert told(pipeline) == {"a": Known("arn", 2000.0), "b": Known("arn", None)}
+    live(pipeline, seen(("a", "arn", 3000.0), ("b", "arn", 500.0)))
+    assert told(pipeline) == {"a": Known("arn", 3000.0), "b": Known("arn", 500.0)}
+
+
+def test_a_sink_that_was_removed_keeps_its_time(pipeline: Pipeline) -> None:
+    live(pipeline, seen(("a", "arn", 1000.0), ("c", "arn", 1000.0)), new=["a", "c"])
+    live(pipeline, seen(("a", "arn", 9000.0)))
+    pipeline.state.saved = Saved()
+    live(pipeline, seen(("a", "arn", 9500.0)), new=["a"])
+    assert told(pipeline) == {"a": Known("arn", 9500.0), "c": Known("arn", 1000.0)}
+
+
+def test_another_stream_has_a_time_of_its_own(pipeline: Pipeline) -> None:
+    live(pipeline, seen(("a", "arn", 5000.0)), new=["a"])
+    live(pipeline, seen(("a", "arn", 6000.0), ("a", "arn:new", 6000.0)))
+    # Whoever begins anew would not read the old one to its end.
+    assert told(pipeline) == {"a": Known("arn", None)}
+    live(pipeline, seen(("a", "arn:new", 4000.0)))
+    assert told(pipeline) == {"a": Known("arn:new", 4000.0)}
+
+
+def test_a_start_on_another_stream_forgets_the_time(pipeline: Pipeline) -> None:
+    live(pipeline, seen(("file", "arn", 5000.0)), new=["file"])
+    pipeline.state.saved = Saved()
+    pipeline.state.lease = None
+    store = pipeline.store(runs=False)
+    lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
+    store.adopt(lease, store.load(), lost=[PAIR])
+    assert told(pipeline) == {"file": Known("arn", 5000.0)}
+    store.save(lease, BEGIN)
+    assert told(pipeline) == {"file": Known("arn", 5000.0)}
+    store.save(lease, StateChange(starts=[SavedStart("file", "arn:new", "orders", "latest", 2.0)]))
+    assert told(pipeline) == {"file": Known("arn:new", None)}
+
+
+def test_a_reset_forgets_the_time_of_its_sink(pipeline: Pipeline) -> None:
+    """What was durable has to come again: the sink may have been emptied."""
+    live(pipeline, seen(("a", "arn", 5000.0), ("b", "arn", 5000.0)), new=["a", "b"])
+    pipeline.state.lease = None
+    store = pipeline.store(runs=False)
+    lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
+    store.adopt(lease, store.load())
+    store.save(lease, StateChange(epochs={"a": 1}))
+    assert told(pipeline) == {"a": Known("arn", None), "b": Known("arn", 5000.0)}
+
+
+def test_what_a_damaged_witness_may_have_known_stays_so_until_it_is_decided(pipeline: Pipeline) -> None:
+    pipeline.file.path.write_text(
+        '{"format": 1, "sinks": ["file"], "delivered_until": 5.0}'
+    )  # torn, or of another shape
+    store = pipeline.store(runs=False)
+    lease = store.acquire(this_process(), lease_seconds=15, now=0.0)
+    store.adopt(lease, store.load(), lost=[PAIR, ("orders", "other")])
+    store.save(lease, BEGIN)
+    assert told(pipeline) == {"file": Known("arn", None), "other": UNKNOWN}
