@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-schema_app = typer.Typer(help="Schemas of the configuration and of tables.", no_args_is_help=True)
+schema_app = typer.Typer(help="The schema of the configuration.", no_args_is_help=True)
 for _command in (run, check, status):
     app.command()(_command)
 app.add_typer(positions_app, name="positions")

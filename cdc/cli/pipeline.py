@@ -35,7 +35,9 @@ def run(
     until_caught_up: Annotated[
         bool, typer.Option(help="End when everything that can be read is delivered.")
     ] = False,
-    runtime: Annotated[Runtime, typer.Option(help="local, or kcl for many machines.")] = Runtime.LOCAL,
+    runtime: Annotated[
+        Runtime, typer.Option(help="local: one process. More are not in this version.")
+    ] = Runtime.LOCAL,
     log_level: Annotated[LogLevel, typer.Option(help="Logs go to stderr.")] = LogLevel.INFO,
     log_format: Annotated[
         LogFormat, typer.Option(help="auto: json, unless stderr is a terminal.")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from cdc.model import Place, Position
 from cdc.observe.check import CheckReport, EstimateReport
@@ -45,7 +45,14 @@ def print_check(report: CheckReport) -> None:
             remedy = f" (remedy: {finding.remedy})" if finding.level == "warning" and finding.remedy else ""
             found.add_row(name, mark, escape(finding.text + remedy))
     console.print(found)
-    permissions = Table("part", "permission", "verdict", "resource", box=None, pad_edge=False)
+    permissions = Table(
+        "part",
+        Column("permission", overflow="fold"),
+        "verdict",
+        Column("resource", overflow="fold"),  # cut, those of two tables would look alike
+        box=None,
+        pad_edge=False,
+    )
     for part in report.parts:
         for one in part.permissions:
             permissions.add_row(part.part, one.action, _VERDICTS[one.verdict], escape(one.resource))

@@ -37,6 +37,7 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
     seen: list[Seen] = []
     streams: list[Stream] = []
     still_open = listings = 0
+    answers: list[str] = []
     try:
         for table in config.tables:
             try:
@@ -44,6 +45,7 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
                 stream = source.stream(table)
                 streams.append(stream)
                 shards = source.shards(stream).shards
+                answers = [f"endpoint {source.api.streams_endpoint} answers, the credentials are valid"]
                 still_open += sum(not shard.closed for shard in shards)
                 listings += max(1, -(-len(shards) // SHARDS_A_PAGE))
                 seen += _stream_notes(source, stream, shards, now)
@@ -54,9 +56,6 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
                     break  # the others would take as long
     finally:
         source.close()
-    answers = (
-        [f"endpoint {source.api.streams_endpoint} answers, the credentials are valid"] if streams else []
-    )
     seen = [*answers, *watch.notes(source.api.streams_endpoint), *streams, *seen, *calls.seen]
     if streams:
         neighbours = Neighbours(config, f"cdc-{context.pipeline}")
