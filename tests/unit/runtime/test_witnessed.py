@@ -435,3 +435,10 @@ def test_what_a_damaged_witness_may_have_known_stays_so_until_it_is_decided(pipe
     store.adopt(lease, store.load(), lost=[PAIR, ("orders", "other")])
     store.save(lease, BEGIN)
     assert told(pipeline) == {"file": Known("arn", None), "other": UNKNOWN}
+
+
+def test_a_witness_that_is_new_knows_what_the_state_has(pipeline: Pipeline) -> None:
+    live(pipeline, seen(("a", "arn", 5000.0), ("c", "arn", 5000.0)), new=["a", "c"])
+    pipeline.file.path.unlink()
+    live(pipeline, seen(("a", "arn", 6000.0)))
+    assert told(pipeline) == {"a": Known("arn", 6000.0), "c": Known("arn", None)}
