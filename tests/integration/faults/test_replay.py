@@ -21,6 +21,7 @@ from tests.command.process import cdc, eventually
 from tests.contract.kafka.reader import read_topic
 from tests.dynamodb_streams.tables import Tables, enabled, tables_at
 from tests.integration.faults.test_poison_records import NOISE, create, topic, version_of
+from tests.services.dynamodb_local import DynamoDBLocal
 
 __all__ = ["topic"]
 
@@ -31,8 +32,9 @@ INDEX = "by-grade"
 
 
 @pytest.fixture
-def tables(dynamodb_endpoint: str) -> Iterator[Tables]:
-    with tables_at(dynamodb_endpoint) as found:
+def tables(dynamodb_local: DynamoDBLocal) -> Iterator[Tables]:
+    """Of a server that nobody else uses: while others write, DynamoDB Local does not come to remove an index."""
+    with tables_at(dynamodb_local.endpoint) as found:
         yield found
 
 
