@@ -21,5 +21,5 @@ class ServiceError(Exception):
         self.code, self.message, self.status, self.members = code, message, status, members or {}
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """The connection broke, or nothing came in time. Whether the call was carried out is not known."""
