@@ -201,6 +201,10 @@ class World:
         entry = self.entry(key)
         return entry.lanes.get(sink) if entry is not None else None
 
+    def known_lane(self, sink: str, key: ShardKey) -> Lane:
+        """One that has something on its way, and so cannot have been forgotten."""
+        return self.lineages[key.stream].shards[key].lanes[sink]
+
     def entries(self) -> Iterator[ShardEntry]:
         for lineage in self.lineages.values():
             yield from lineage.shards.values()
