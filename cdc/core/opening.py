@@ -40,6 +40,8 @@ class Opening:
         sink = self._world.sinks[event.sink]
         sink.openings += 1
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
+        if not sink.is_open:
+            return  # halted meanwhile
         self._world.notice("info", "sink-open", sink=sink.name)
         if sink.batches:
             # Lanes that still have batches here from before are claimed once those are answered for.
