@@ -274,7 +274,9 @@ class Discovery:
         tracker = Tracker(position or BEGINNING, position or BEGINNING)
         lane = Lane(sink, shard.key, tracker, epoch=epoch)
         now = self._world.now
-        since = now.wall if lineage.begun else self._alive.get((sink, lineage.stream.arn), now.wall)
+        alive = now.wall if lineage.begun else self._alive.get((sink, lineage.stream.arn), now.wall)
+        # What was never read here is as old as the shard, whenever it was found; at its start a sink owes none of it.
+        since = alive if start is None else created_at(shard.key) or alive
         if start is not None:
             lane.started = now.monotonic - max(0.0, now.wall - start.started_at)
         if position is not None and cursor is not None:

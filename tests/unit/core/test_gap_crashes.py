@@ -2,7 +2,7 @@
 record of the gap is durable before anything from behind it is, and there is one of each gap whatever happens."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -30,9 +30,11 @@ BEGAN = Saved(
         for sink in ("keeps", "forgets")
     ],
 )
-SHARDS: tuple[Shard, ...] = (shard(2), shard(3, 1), shard(4))
-"""Shard 1 has vanished; of shard 2 all up to 20 have expired; of 4 nobody knows. Shard 3 is new, and may have been older."""
-RECORDS = {key(2): (21, 22, 23), key(3): (31, 32), key(4): (41,)}
+CHILD = ShardKey(STREAM.arn, f"shardId-{int(START + 1800) * 1000:020}-00000003")
+SHARDS: tuple[Shard, ...] = (shard(2), replace(shard(3, 1), key=CHILD), shard(4))
+"""Shard 1 has vanished; of shard 2 all up to 20 have expired; of 4, and of the child of 1,
+nobody knows."""
+RECORDS = {key(2): (21, 22, 23), CHILD: (31, 32), key(4): (41,)}
 
 
 @dataclass

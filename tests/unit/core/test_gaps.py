@@ -502,6 +502,8 @@ def test_a_shard_of_a_stream_that_is_gone_is_told_and_passed_over() -> None:
     assert not told(again)
     summed = next(gap for gap in gaps(again) if gap.kind == GapKind.STREAM_LEFT)
     assert (summed.shard.stream, summed.count, summed.found_at) == ("", 1, START + HOUR)
+    again.save()
+    again.wait(2.0)
     left = {cursor.shard.stream for cursor in after_saves(again, state).cursors}
     assert left == {STREAM.arn}, "nothing is left of the old stream but the sum"
 
