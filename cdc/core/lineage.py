@@ -26,7 +26,9 @@ class LaneState(StrEnum):
     UNCLAIMED = "unclaimed"
     """May be read as soon as the sink is open and has been told that this process is its writer."""
     CLAIMING = "claiming"
+    """The sink is being told."""
     FLOWING = "flowing"
+    """It is read, and given what is read, whenever the sink can take it."""
     ENDING = "ending"
     """The end of the shard was given, and is not durable yet."""
     FINISHED = "finished"
@@ -37,14 +39,23 @@ class LaneState(StrEnum):
 
 class LaneEvent(StrEnum):
     PARENT_FINISHED = "parent finished"
+    """At this sink, and so is every earlier stream of the table; or there is no parent any more."""
     CLAIM_SENT = "claim sent"
+    """The sink was asked to take this process for its only writer."""
     CLAIMED = "claimed"
+    """It does, and has said where it stands, if it keeps positions."""
     CLAIM_FAILED = "claim failed"
+    """It does not, or was lost meanwhile."""
     SINK_LOST = "sink lost"
+    """The sink is down, with all its lanes. What it already had may still become durable."""
     END_GIVEN = "end given"
+    """The sink was given the last batch of the shard."""
     END_DURABLE = "end durable"
+    """The whole shard is durable at this sink."""
     HANDED_BACK = "handed back"
+    """The sink gave a batch back: it is read again, and given again with all that follows."""
     HALT = "halt"
+    """A gap that waits for a decision, a batch that the sink will never take, or a position that it has lost."""
 
 
 _S, _E = LaneState, LaneEvent
