@@ -19,6 +19,64 @@ from cdc.errors import CdcError
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
 
+_SHARD_ID = re.compile(r"shardId-(\d{20})-")
+
+
+def created_at(shard: ShardKey) -> float:
+    """When a shard was created, by its id (epoch seconds; 0: it does not say). Holds no older record."""
+    named = _SHARD_ID.match(shard.shard)
+    return int(named[1]) / 1000 if named else 0.0
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What empty pages, read exactly at a lane's place, say about how far it is.
+
+    One empty page says nothing (pages are empty in mid-shard too, and records are published late); a run of them that
+    lasts `caught_up_seconds` says that nothing from before its start is missing.
+    """
+
+    run: Instant | None = None
+    """The first page of the present run."""
+    last: Instant | None = None
+    window: Instant | None = None
+    """The start of the part of the run that has not been counted yet."""
+    through: float | None = None
+    """Epoch seconds: the start of the last window that lasted long enough."""
+    saved_at: float = 0.0
+    """Monotonic: when `through` was last handed over to be saved."""
+
+    def empty_page(self, now: Instant, *, durable: bool, caught_up_seconds: float) -> None:
+        self.run = self.run or now
+        self.last = now
+        if not durable:
+            self.window = None
+        elif self.window is None:
+            self.window = now
+        elif now.monotonic - self.window.monotonic >= caught_up_seconds:
+            self.through = self.window.wall
+            self.window = now
+
+    def records(self) -> None:
+        """Records came: the run is over."""
+        self.run = self.last = self.window = None
+
+    def lasted(self) -> float:
+        """Seconds from the first to the last page of the present run."""
+        return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a shard waits at a sink that goes on."""
+
+    error: CdcError
+    remedy: str
+    until: float
+    """Monotonic: when it is tried again."""
+    failures: int
+    """In a row."""
+
 
 class LaneState(StrEnum):
     WAITING = "waiting"
@@ -89,68 +147,26 @@ LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
 }
 
 
-_SHARD_ID = re.compile(r"shardId-(\d{20})-")
-
-
-def created_at(shard: ShardKey) -> float:
-    """When a shard was created, by its id (epoch seconds; 0: it does not say). Holds no older record."""
-    named = _SHARD_ID.match(shard.shard)
-    return int(named[1]) / 1000 if named else 0.0
-
-
-@dataclass(slots=True)
-class Evidence:
-    """What empty pages, read exactly at a lane's place, say about how far it is.
-
-    One empty page says nothing (pages are empty in mid-shard too, and records are published late); a run of them that
-    lasts `caught_up_seconds` says that nothing from before its start is missing.
-    """
-
-    run: Instant | None = None
-    """The first page of the present run."""
-    last: Instant | None = None
-    window: Instant | None = None
-    """The start of the part of the run that has not been counted yet."""
-    through: float | None = None
-    """Epoch seconds: the start of the last window that lasted long enough."""
-    saved_at: float = 0.0
-    """Monotonic: when `through` was last handed over to be saved."""
-
-    def empty_page(self, now: Instant, *, durable: bool, caught_up_seconds: float) -> None:
-        self.run = self.run or now
-        self.last = now
-        if not durable:
-            self.window = None
-        elif self.window is None:
-            self.window = now
-        elif now.monotonic - self.window.monotonic >= caught_up_seconds:
-            self.through = self.window.wall
-            self.window = now
-
-    def records(self) -> None:
-        """Records came: the run is over."""
-        self.run = self.last = self.window = None
-
-    def lasted(self) -> float:
-        """Seconds from the first to the last page of the present run."""
-        return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why a shard waits at a sink that goes on."""
-
-    error: CdcError
-    remedy: str
-    until: float
-    """Monotonic: when it is tried again."""
-    failures: int
-    """In a row."""
-
-
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One shard at one sink."""
+    """One shard at one sink. What it keeps beside its state, and what has a say in which part of its life:
+
+    WAITING     it begins (`Discovery.begin_shard`) once a whole listing was seen and the starts are saved
+                (`Lineage.complete`, `begun`), its parent and all earlier streams of the table are FINISHED at this sink.
+                Without its parent it has lost what came before, but for one that was there when the sink began
+                (`at_start`), was read before (`saved`), or about which somebody has `decided`.
+    CLAIMING    the answer says where it goes on (`positions.resume`): at the farther of the `tracker`'s place and the
+                sink's own of this reset `epoch`; a position that was `kept_by_sink` must be there. `began`: it has been so
+                in this process. `wants_latest`: the first iterator may be at the newest record.
+    FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), it is on `hold` for a
+                schema, its `tracker` has a batch that is not accepted, batches come back or too many are not durable, or
+                `isolation` looks for the change that a refused batch is refused for.
+    FINISHED    its `tracker` is durable to the end of the shard.
+    HALTED      `halted_because`, and the `remedy`. A `gap` is saved: the next process begins halted too.
+
+    A gap is found by the source's answers, unless the sink `started` too late to have had anything of what is gone; where
+    nobody looked for longer than a record lives (`since`, `evidence`), without an answer.
+    """
 
     sink: str
     shard: ShardKey
