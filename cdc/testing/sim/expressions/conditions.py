@@ -69,10 +69,10 @@ class _Binder:
                 return self.bind(node.condition)
             case All():
                 parts = [self.bind(part) for part in node.conditions]
-                return lambda item: all([part(item) for part in parts])
+                return lambda item: all(part(item) for part in parts)
             case Either():
                 parts = [self.bind(part) for part in node.conditions]
-                return lambda item: any([part(item) for part in parts])
+                return lambda item: any(part(item) for part in parts)
             case _:
                 assert_never(node)
 
@@ -130,7 +130,7 @@ class _Binder:
         match operand:
             case Placeholder():
                 value = self._scope.values[operand.name]
-                return lambda item: value
+                return lambda _: value
             case Size():
                 self._check_constants("size", (operand.of,), _SIZED)
                 of = self._getter(operand.of)
