@@ -127,15 +127,6 @@ def check_size(item: Item, *, updated: bool = False) -> None:
         raise invalid(f"{what} exceeded the maximum allowed size")
 
 
-def key_bytes(key: Item) -> bytes:
-    """The canonical bytes of a key, or of a part of it: equal for equal keys only."""
-    return b"\0".join(
-        f"{name}\0{kind}\0{content}".encode("utf-8", "surrogatepass")
-        for name, value in sorted(key.items())
-        for kind, content in value.items()
-    )
-
-
 def partition_hash(value: Value) -> int:
     """Of a partition key; spread over 0 … HASHES, the same in every process."""
     ((kind, content),) = value.items()
