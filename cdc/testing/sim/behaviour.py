@@ -43,5 +43,9 @@ class Behaviour:
     """`ShardFilter` is known; else it is ignored."""
     stale_read_seconds: float = 0.0
     """A read or scan that is not consistent may see items as they were up to so long ago."""
+    table_seconds: float = 0.0
+    """A table is CREATING, UPDATING or DELETING for so long."""
+    unprocessed: float = 0.0
+    """Chance that an entry of a batch is handed back unprocessed; never all of them."""
     transactions_out_of_order: float = 0.0
     """Chance that a transaction's records are not in the order of its request."""
