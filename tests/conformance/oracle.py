@@ -44,7 +44,7 @@ Change = tuple[str, str, int]
 
 
 def changes(logged: Iterable[Logged]) -> set[Change]:
-    return {(one.stream, one.shard, one.sequence) for one in logged}
+    return {(one.stream_arn, one.shard_id, one.sequence) for one in logged}
 
 
 class Oracle:
@@ -60,7 +60,7 @@ class Oracle:
         self.world = subject.world
         self.log = [one for table in tables for one in self.world.sim.log(table)]
         self._found: dict[Kind, list[str]] = {}
-        self._line = {(one.stream, one.shard): one for one in self.log}
+        self._line = {(one.stream_arn, one.shard_id): one for one in self.log}
 
     def wrong(self, kind: Kind, what: str) -> None:
         self._found.setdefault(kind, []).append(what)
@@ -83,7 +83,7 @@ class Oracle:
             missing = [one for one in self.log if _of(one) not in arrived and _of(one) not in excused]
             for one in missing:
                 kind = self._missing(one, arrived)
-                self.wrong(kind, f"{destination.name} {one.shard[-8:]} {one.sequence}")
+                self.wrong(kind, f"{destination.name} {one.shard_id[-8:]} {one.sequence}")
             for change in arrived - changes(self.log):
                 self.wrong(Kind.DUPLICATED, f"{destination.name} has {change}, which nobody wrote")
 
@@ -95,7 +95,7 @@ class Oracle:
             _item(other) == item and _of(other) in arrived for other in self.log[self.log.index(one) + 1 :]
         )
         same_shard = any(
-            stream == one.stream and shard == one.shard and sequence > one.sequence
+            stream == one.stream_arn and shard == one.shard_id and sequence > one.sequence
             for stream, shard, sequence in arrived
         )
         return Kind.LOST if later or same_shard else Kind.HUNG
@@ -141,7 +141,7 @@ class Oracle:
                 self.wrong(Kind.SILENT_GAP, f"{sink}: nothing is told")
 
     def of_stream(self, stream: str) -> set[Change]:
-        return changes(one for one in self.log if one.stream == stream)
+        return changes(one for one in self.log if one.stream_arn == stream)
 
 
 def repeated(destination: Destination) -> dict[Change, int]:
@@ -166,7 +166,7 @@ def verify(
 
 
 def _of(one: Logged) -> Change:
-    return (one.stream, one.shard, one.sequence)
+    return (one.stream_arn, one.shard_id, one.sequence)
 
 
 def _change(arrival: Arrival) -> Change:
@@ -175,4 +175,4 @@ def _change(arrival: Arrival) -> Change:
 
 def _item(one: Logged) -> str:
     """Of one table name: a table that was created anew has other items."""
-    return json.dumps([one.stream.partition("/stream/")[0], one.keys], sort_keys=True)
+    return json.dumps([one.stream_arn.partition("/stream/")[0], one.key], sort_keys=True)

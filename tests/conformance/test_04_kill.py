@@ -11,7 +11,7 @@ from tests.conformance.world import World
 
 def _ten_for_each_shard(world: World) -> None:
     while True:
-        counts = Counter(one.shard for one in world.sim.log(World.TABLE))
+        counts = Counter(one.shard_id for one in world.sim.log(World.TABLE))
         if all(counts[leaf] >= 10 for leaf in world.leaves()):
             return
         world.write(1, keys=40)

@@ -37,11 +37,11 @@ class Destination:
     name: str
     exactly_once: bool = False
     accept_seconds: float = 0.05
-    """From a write to its acceptance."""
+    """From a write to its acceptance, on average; twice as much at most."""
     commit_seconds: float = 0.5
-    """From the acceptance to durability."""
+    """From the acceptance to durability; likewise."""
     down_until: float = 0.0
-    """Epoch seconds: until then every call of it fails."""
+    """`World.time.now`: until then every call of it fails."""
     arrived: list[Arrival] = field(default_factory=list)
     kept: dict[Any, Any] = field(default_factory=dict)
     """What the sink keeps with the data: its positions."""
@@ -170,4 +170,4 @@ class World:
 
     def outage(self, destination: str, seconds: float) -> None:
         """It is down from now on."""
-        self.destinations[destination].down_until = self.now + seconds
+        self.destinations[destination].down_until = self.time.now + seconds

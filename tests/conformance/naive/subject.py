@@ -112,13 +112,13 @@ class _Target:
 
     def send(self, stream: str, shard: str, records: Sequence[Any]) -> Callable[[], bool]:
         destination, world = self._destination, self._world
-        if world.now < destination.down_until:
+        if world.time.now < destination.down_until:
             raise ConnectionError(f"{destination.name} is down")
         durable: list[bool] = []
 
         def commit() -> None:
-            if world.now < destination.down_until:
-                world.time.later(destination.down_until - world.now, commit)
+            if world.time.now < destination.down_until:
+                world.time.later(destination.down_until - world.time.now, commit)
                 return
             destination.arrived += [
                 Arrival(stream, shard, int(one["dynamodb"]["SequenceNumber"]), world.now, one)
