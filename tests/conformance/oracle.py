@@ -1,13 +1,11 @@
 """What has to be true of the destinations, by the service's own log."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from cdc.testing.sim.log import Logged
 from tests.conformance.subject import Subject
-from tests.conformance.world import Arrival, Destination, World
+from tests.conformance.world import Arrival, Destination, World, Written
 
 
 class Kind(StrEnum):
@@ -43,8 +41,8 @@ Change = tuple[str, str, int]
 """Stream, shard, sequence number: one change."""
 
 
-def changes(logged: Iterable[Logged]) -> set[Change]:
-    return {(one.stream_arn, one.shard_id, one.sequence) for one in logged}
+def changes(logged: Iterable[Written]) -> set[Change]:
+    return {(one.stream, one.shard, one.sequence) for one in logged}
 
 
 class Oracle:
@@ -58,9 +56,13 @@ class Oracle:
     def __init__(self, subject: Subject, *, tables: Sequence[str] = (World.TABLE,)) -> None:
         self.subject = subject
         self.world = subject.world
-        self.log = [one for table in tables for one in self.world.sim.log(table)]
+        self._tables = tables
         self._found: dict[Kind, list[str]] = {}
-        self._line = {(one.stream_arn, one.shard_id): one for one in self.log}
+        self.look_again()
+
+    def look_again(self) -> None:
+        """At the service's log as it is now; what was found wrong before stays."""
+        self.log = [one for table in self._tables for one in self.world.log(table)]
 
     def wrong(self, kind: Kind, what: str) -> None:
         self._found.setdefault(kind, []).append(what)
@@ -83,26 +85,26 @@ class Oracle:
             missing = [one for one in self.log if _of(one) not in arrived and _of(one) not in excused]
             for one in missing:
                 kind = self._missing(one, arrived)
-                self.wrong(kind, f"{destination.name} {one.shard_id[-8:]} {one.sequence}")
+                self.wrong(kind, f"{destination.name} {one.shard[-8:]} {one.sequence}")
             for change in arrived - changes(self.log):
                 self.wrong(Kind.DUPLICATED, f"{destination.name} has {change}, which nobody wrote")
 
-    def _missing(self, one: Logged, arrived: set[Change]) -> Kind:
+    def _missing(self, one: Written, arrived: set[Change]) -> Kind:
         if one.trimmed:
             return Kind.SILENT_GAP
-        item = _item(one)
+        item = one.item
         later = any(
-            _item(other) == item and _of(other) in arrived for other in self.log[self.log.index(one) + 1 :]
+            other.item == item and _of(other) in arrived for other in self.log[self.log.index(one) + 1 :]
         )
         same_shard = any(
-            stream == one.stream_arn and shard == one.shard_id and sequence > one.sequence
+            stream == one.stream and shard == one.shard and sequence > one.sequence
             for stream, shard, sequence in arrived
         )
         return Kind.LOST if later or same_shard else Kind.HUNG
 
     def in_order(self) -> None:
         """The changes of one item arrived first in the order in which they were made, at each destination."""
-        place = {_of(one): (index, _item(one)) for index, one in enumerate(self.log)}
+        place = {_of(one): (index, one.item) for index, one in enumerate(self.log)}
         for destination in self.world.destinations.values():
             newest: dict[str, int] = {}
             seen: set[Change] = set()
@@ -134,14 +136,15 @@ class Oracle:
 
     def told_at_all(self, sinks: Collection[str], *, stream: str | None = None) -> None:
         """A loss is told for each of these sinks, of this stream."""
-        for sink in sinks:
-            if not any(
-                report.sink == sink and stream in (None, report.stream) for report in self.subject.reports()
-            ):
-                self.wrong(Kind.SILENT_GAP, f"{sink}: nothing is told")
+        for sink in sorted(set(sinks) - self.told_of(stream)):
+            self.wrong(Kind.SILENT_GAP, f"{sink}: nothing is told")
+
+    def told_of(self, stream: str | None = None) -> set[str]:
+        """The sinks for which a loss is told, of this stream."""
+        return {one.sink for one in self.subject.reports() if stream in (None, one.stream)}
 
     def of_stream(self, stream: str) -> set[Change]:
-        return changes(one for one in self.log if one.stream_arn == stream)
+        return changes(one for one in self.log if one.stream == stream)
 
 
 def repeated(destination: Destination) -> dict[Change, int]:
@@ -165,14 +168,9 @@ def verify(
     oracle.done()
 
 
-def _of(one: Logged) -> Change:
-    return (one.stream_arn, one.shard_id, one.sequence)
+def _of(one: Written) -> Change:
+    return (one.stream, one.shard, one.sequence)
 
 
 def _change(arrival: Arrival) -> Change:
     return (arrival.stream, arrival.shard, arrival.sequence)
-
-
-def _item(one: Logged) -> str:
-    """Of one table name: a table that was created anew has other items."""
-    return json.dumps([one.stream_arn.partition("/stream/")[0], one.key], sort_keys=True)

@@ -35,9 +35,11 @@ class Service:
             self._source,
             options.tables,
             [
-                SinkPlan(one.name, one.exactly_once, _Weather(
-                    accept=one.accept_seconds, commit=one.commit_seconds, destination=one
-                ))
+                SinkPlan(
+                    one.name,
+                    one.exactly_once,
+                    _Weather(accept=one.accept_seconds, commit=one.commit_seconds, destination=one),
+                )
                 for one in world.destinations.values()
             ],
             settings=Settings(start=options.start, idle_poll_seconds=options.idle_poll_seconds),
@@ -88,7 +90,8 @@ class Service:
         wall = self.world.time.instant().wall
         change, _ = reset_of(saved, listed, sink, waiting, to, wall)
         store = MemoryStore(self._pipeline.outside.state)
-        lease = store.acquire(Owner("operator", 0, ""), lease_seconds=15.0, now=wall)
+        # On the same host: it sees that the process is dead.
+        lease = store.acquire(Owner("host", 0, "operator"), lease_seconds=15.0, now=wall)
         store.save(lease, change)
         store.release(lease)
 

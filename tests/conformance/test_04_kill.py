@@ -11,7 +11,7 @@ from tests.conformance.world import World
 
 def _ten_for_each_shard(world: World) -> None:
     while True:
-        counts = Counter(one.shard_id for one in world.sim.log(World.TABLE))
+        counts = Counter(one.shard for one in world.log())
         if all(counts[leaf] >= 10 for leaf in world.leaves()):
             return
         world.write(1, keys=40)
@@ -39,7 +39,9 @@ def test_nothing_that_was_acknowledged_is_lost_or_comes_twice(trial: Trial, case
         world.advance(600.0)
         world.write(20, keys=40)
     subject.start()
-    world.advance(120.0)
+    world.advance(60.0)
+    world.write(20, keys=40)
+    world.advance(60.0)
     verify(subject, once=world.destinations)
 
 

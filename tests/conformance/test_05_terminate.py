@@ -21,6 +21,9 @@ def test_an_orderly_end_is_followed_by_no_redelivery(trial: Trial, case: str) ->
         world.advance(130.0)
         world.write(10)
         if case == "one sink down":
+            world.advance(6.0)
+            world.write(10)
+            world.advance(0.5)
             world.outage("bus", 120.0)
         world.advance(1.5)
         subject.terminate()

@@ -35,12 +35,11 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
 
 
 def _told_and_decided(subject: Subject, world: World) -> None:
-    expired = changes(one for one in world.sim.log(World.TABLE) if one.trimmed)
+    expired = changes(one for one in world.log() if one.trimmed)
     oracle = Oracle(subject)
     oracle.told(world.destinations)
     oracle.in_order()
     oracle.once()
-    oracle.done()
     subject.terminate()
     for sink in world.destinations:
         subject.decide(sink)
@@ -48,7 +47,7 @@ def _told_and_decided(subject: Subject, world: World) -> None:
     world.advance(10 * MINUTE)
     world.write(4)
     world.advance(10 * MINUTE)
-    oracle = Oracle(subject)
+    oracle.look_again()
     oracle.complete(but_for=dict.fromkeys(world.destinations, expired))
     oracle.in_order()
     oracle.done()

@@ -25,7 +25,7 @@ def test_one_shard_is_tried_again_and_the_others_go_on(trial: Trial, case: str) 
     subject.start()
     world.advance(15.0)
     oracle = Oracle(subject)
-    of_refused = changes(one for one in oracle.log if one.shard_id == refused)
+    of_refused = changes(one for one in oracle.log if one.shard == refused)
     if not of_refused or len(of_refused) == len(oracle.log):
         raise AssertionError("a scenario needs changes on both shards")
     oracle.complete(but_for=dict.fromkeys(world.destinations, of_refused))

@@ -3,6 +3,7 @@
 from cdc.testing.sim.behaviour import Behaviour
 from tests.conformance.oracle import verify
 from tests.conformance.scenario import Trial, conformance
+from tests.conformance.subject import Options
 from tests.conformance.world import MINUTE, Destination
 
 
@@ -15,7 +16,7 @@ def test_reading_goes_on_where_it_stopped(trial: Trial, case: str) -> None:
         behaviour=Behaviour(ends_with_records=0.0, iterator_seconds=life, page_records=5),
         destinations=[Destination("bus", accept_seconds=slow), Destination("lake", exactly_once=True)],
     )
-    subject = trial.subject(world)
+    subject = trial.subject(world, Options(idle_poll_seconds=5.0))
     subject.start()
     world.advance(MINUTE)
     world.write(12)

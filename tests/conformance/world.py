@@ -1,5 +1,6 @@
 """The world that a subject lives in: the simulated service, virtual time, and destinations that go down and come back."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,23 @@ from tests.sim.engine.virtual_time import VirtualTime
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One change as the service has it, or had it."""
+
+    stream: str
+    shard: str
+    sequence: int
+    item: str
+    """The table and the key; the items of a table that was created anew are those of the old one."""
+    event_name: str
+    by_ttl: bool
+    at: float
+    """Epoch seconds."""
+    trimmed: bool
+    """It cannot be read any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,7 @@ class World:
         self.destinations = {one.name: one for one in made}
         if create:
             self.create_table()
+            self.advance(1.0)
 
     # Time
 
@@ -115,6 +134,22 @@ class World:
             if seconds:
                 self.advance(seconds / count)
 
+    def log(self, table: str = TABLE) -> list[Written]:
+        """Every change on any stream of a table of this name, in the order of the writes."""
+        return [
+            Written(
+                one.stream,
+                one.shard.id,
+                one.sequence,
+                json.dumps([table, one.change.keys], sort_keys=True),
+                one.change.event_name,
+                one.change.by_ttl,
+                one.written_at,
+                one.shard.is_trimmed(one),
+            )
+            for one in self.sim.log(table)
+        ]
+
     def stream(self, table: str = TABLE) -> str:
         """The ARN of its present stream."""
         described = self.sim.call("DescribeTable", {"TableName": table})
@@ -133,12 +168,8 @@ class World:
             more = {"ExclusiveStartShardId": page["LastEvaluatedShardId"]}
 
     def leaves(self, stream: str | None = None) -> list[str]:
-        """Ids of the open shards."""
-        return [
-            shard["ShardId"]
-            for shard in self.shards(stream)
-            if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
-        ]
+        """Ids of the open shards, also of those that no listing names yet."""
+        return [shard.id for shard in self.sim.streams.settled(stream or self.stream()).open_shards]
 
     def split(self, shard: str, stream: str | None = None) -> None:
         """Closes an open shard, which has two children then."""
@@ -146,7 +177,8 @@ class World:
 
     def roll(self, stream: str | None = None) -> None:
         """Closes every open shard, each of which has one child then."""
-        self.sim.control.roll(stream or self.stream())
+        for shard in self.leaves(stream):
+            self.sim.control.roll(stream or self.stream(), shard)
 
     def enable_stream(self, enabled: bool, *, table: str = TABLE) -> None:
         specification: dict[str, Any] = {"StreamEnabled": enabled}

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 _log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
+RETRY_SECONDS = (1.0, 60.0)
+"""After the first failed delivery, doubled; at most."""
 REFRESH_SECONDS = 60.0
 FORGET_SECONDS = 300.0
 CHECKPOINT_EVERY = 100
@@ -49,10 +50,12 @@ class Loop:
         checkpoints: MutableMapping[str, str],
         *,
         start: str,
+        poll_seconds: float,
         time: Callable[[], float],
     ) -> None:
         self.tables, self.streams, self.table = tables, streams, table
         self.targets, self.checkpoints, self.start, self.time = targets, checkpoints, start, time
+        self.poll_seconds = poll_seconds
         self.stream = ""
         self.iterators: dict[str, str | None] = {}
         self.ended: dict[str, float] = {}
@@ -71,7 +74,7 @@ class Loop:
             for shard, iterator in list(self.iterators.items()):
                 if iterator is not None:
                     busy = (yield from self.poll(shard, iterator)) or busy
-            yield 0.0 if busy else POLL_SECONDS
+            yield 0.0 if busy else self.poll_seconds
 
     def refresh(self) -> None:
         self.refreshed = self.time()
@@ -116,22 +119,8 @@ class Loop:
 
     def poll(self, shard: str, iterator: str) -> Generator[float, None, bool]:
         """Whether there was something."""
-        try:
-            answer = self.streams.get_records(ShardIterator=iterator, Limit=1000)
-        except self.streams.exceptions.ExpiredIteratorException:
-            # "Start from now on" is the answer that is found first for this error.
-            self.iterators[shard] = self.iterator(shard, ShardIteratorType="LATEST")
-            return False
-        except self.streams.exceptions.TrimmedDataAccessException:
-            _log.warning("shard %s trimmed, attempting iterator refresh", shard)
-            self.iterators[shard] = self.iterator(shard, ShardIteratorType="TRIM_HORIZON")
-            return False
-        except self.streams.exceptions.ResourceNotFoundException:
-            _log.warning("shard %s is gone", shard)
-            self.end(shard)
-            return False
-        except ClientError as error:
-            _log.error("failed to get records from shard %s: %s", shard, error)
+        answer = self.get_records(shard, iterator)
+        if answer is None:
             return False
         following = answer.get("NextShardIterator")
         if following is None:
@@ -145,22 +134,44 @@ class Loop:
         self.checkpoint(shard, answer["Records"])
         return True
 
+    def get_records(self, shard: str, iterator: str) -> Any:
+        """None: the next round will have it."""
+        try:
+            return self.streams.get_records(ShardIterator=iterator, Limit=1000)
+        except self.streams.exceptions.ExpiredIteratorException:
+            # "Start from now on" is the answer that is found first for this error.
+            self.iterators[shard] = self.iterator(shard, ShardIteratorType="LATEST")
+        except self.streams.exceptions.TrimmedDataAccessException:
+            _log.warning("shard %s trimmed, attempting iterator refresh", shard)
+            self.iterators[shard] = self.iterator(shard, ShardIteratorType="TRIM_HORIZON")
+        except self.streams.exceptions.ResourceNotFoundException:
+            _log.warning("shard %s is gone", shard)
+            self.end(shard)
+        except ClientError as error:
+            _log.error("failed to get records from shard %s: %s", shard, error)
+        return None
+
     def end(self, shard: str) -> None:
         self.iterators[shard] = None
         self.ended[shard] = self.time()
 
     def deliver(self, shard: str, records: Sequence[Any]) -> Iterator[float]:
         """To one target after the other; the slowest paces all (Redpanda Connect's broker, everybody with one loop)."""
+        first, most = RETRY_SECONDS
         for target in self.targets:
             acknowledged: Callable[[], bool] | None = None
+            wait = first
             while acknowledged is None:
                 try:
                     acknowledged = target.send(self.stream, shard, records)
                 except ConnectionError as error:
-                    _log.warning("delivery failed, trying again: %s", error)
-                    yield POLL_SECONDS
+                    _log.info("delivery failed, trying again: %s", error)
+                    yield wait
+                    wait = min(most, wait * 2)
+            wait = 0.1
             while not acknowledged():
-                yield 0.1
+                yield wait
+                wait = min(first, wait * 2)
 
     def checkpoint(self, shard: str, records: Sequence[Any]) -> None:
         self.unsaved[shard] = self.unsaved.get(shard, 0) + len(records)
