@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from cdc.core.world import Settings
+from cdc.errors import ErrorKind, SourceError
+from cdc.model import Shard, ShardKey
 from cdc.ports import Owner
 from cdc.runtime.anew import Target
 from cdc.runtime.positions import reset_of
@@ -85,8 +87,7 @@ class Service:
         """What `cdc positions reset` saves for all that waits."""
         saved = self._pipeline.saved
         waiting = [gap.shard for gap in saved.gaps if gap.sink == sink and not gap.decision]
-        streams = [self._source.stream(table) for table in self._tables]
-        listed = {shard.key: shard for stream in streams for shard in self._source.shards(stream).shards}
+        listed = self._listed()
         wall = self.world.time.instant().wall
         change, _ = reset_of(saved, listed, sink, waiting, to, wall)
         store = MemoryStore(self._pipeline.outside.state)
@@ -94,6 +95,15 @@ class Service:
         lease = store.acquire(Owner("host", 0, "operator"), lease_seconds=15.0, now=wall)
         store.save(lease, change)
         store.release(lease)
+
+    def _listed(self) -> dict[ShardKey, Shard]:
+        while True:  # as the operator does, who types the command again
+            try:
+                streams = [self._source.stream(table) for table in self._tables]
+                return {shard.key: shard for one in streams for shard in self._source.shards(one).shards}
+            except SourceError as error:
+                if error.kind not in (ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE):
+                    raise
 
     def saved_rows(self) -> int:
         return len(self._pipeline.saved.cursors)

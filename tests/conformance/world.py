@@ -14,6 +14,8 @@ MINUTE = 60.0
 HOUR = 3600.0
 DAY = 24 * HOUR
 
+_TROUBLES = {"ThrottlingException", "LimitExceededException", "InternalServerError", "ServiceUnavailable"}
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -152,7 +154,7 @@ class World:
 
     def stream(self, table: str = TABLE) -> str:
         """The ARN of its present stream."""
-        described = self.sim.call("DescribeTable", {"TableName": table})
+        described = self.ask("DescribeTable", {"TableName": table})
         return str(described["Table"]["LatestStreamArn"])
 
     def shards(self, stream: str | None = None) -> list[Mapping[str, Any]]:
@@ -161,7 +163,7 @@ class World:
         found: list[Mapping[str, Any]] = []
         more: dict[str, str] = {}
         while True:
-            page = self.sim.call("DescribeStream", {"StreamArn": arn, **more})["StreamDescription"]
+            page = self.ask("DescribeStream", {"StreamArn": arn, **more})["StreamDescription"]
             found += page["Shards"]
             if "LastEvaluatedShardId" not in page:
                 return found
@@ -170,6 +172,17 @@ class World:
     def leaves(self, stream: str | None = None) -> list[str]:
         """Ids of the open shards, also of those that no listing names yet."""
         return [shard.id for shard in self.sim.streams.settled(stream or self.stream()).open_shards]
+
+    def ask(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As `sim.call` without a side effect, but for faults: those are the subject's."""
+        while True:
+            try:
+                return self.sim.call(operation, request)
+            except NoAnswerError:
+                continue
+            except ServiceError as error:
+                if error.code not in _TROUBLES:
+                    raise
 
     def split(self, shard: str, stream: str | None = None) -> None:
         """Closes an open shard, which has two children then."""
