@@ -1,0 +1,10 @@
+"""All mutants, by what they break."""
+
+from tests.mutants.catalogue import delivery, ending, faults, lineage, places, reading, saving
+from tests.mutants.mutant import Mutant
+
+MUTANTS: dict[str, Mutant] = {
+    mutant.name: mutant
+    for part in (reading, lineage, delivery, places, saving, faults, ending)
+    for mutant in part.MUTANTS
+}
