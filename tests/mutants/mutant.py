@@ -1,5 +1,6 @@
 """What a mutant is."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -26,12 +27,20 @@ class Mutant:
         name: in words that a file name could have.
         why: whose mistake it is, and what comes of it.
         edits: that make it; one, but for a mistake that the code guards against twice.
-        shows: a regular expression: what whoever catches it has to say, so that it is caught for what it is.
-        tests: that fail with it, as pytest names them; without any it is the simulation that fails, at some seed.
+        shows: a regular expression: what the simulation says of it, so that it is caught for what it is. Empty: the
+            simulation does not show it, only the tests do.
+        tests: that fail with it, as pytest names them.
     """
 
     name: str
     why: str
     edits: tuple[Edit, ...]
-    shows: str
+    shows: str = ""
     tests: tuple[str, ...] = ()
+
+    @property
+    def tests_only(self) -> bool:
+        return not self.shows
+
+    def is_shown_by(self, said: str) -> bool:
+        return re.search(self.shows, said) is not None

@@ -3,8 +3,6 @@
 from tests.mutants.catalogue import delivery, ending, faults, lineage, places, reading, saving
 from tests.mutants.mutant import Mutant
 
-MUTANTS: dict[str, Mutant] = {
-    mutant.name: mutant
-    for part in (reading, lineage, delivery, places, saving, faults, ending)
-    for mutant in part.MUTANTS
-}
+PARTS = (reading, lineage, delivery, places, saving, faults, ending)
+
+MUTANTS: dict[str, Mutant] = {mutant.name: mutant for part in PARTS for mutant in part.MUTANTS}

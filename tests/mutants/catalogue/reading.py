@@ -163,8 +163,8 @@ MUTANTS = (
         (
             Edit(
                 _DELIVERY,
-                "            sink.unaccepted_bytes -= given.size\n",
-                "            sink.unaccepted_bytes -= 0 if given.failed or not sink.is_open else given.size\n",
+                "        first = not given.failed\n        self._accept(given, sink)\n",
+                "        first = not given.failed\n        given.accepted = True\n",
             ),
         ),
         "not caught up|caught up with",
