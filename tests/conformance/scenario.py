@@ -14,6 +14,7 @@ from tests.conformance.service import Service
 from tests.conformance.subject import Options, Subject
 from tests.conformance.world import Destination, World
 
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A subject, and the weather in which it is tested."""
@@ -58,7 +59,9 @@ class Trial:
     ) -> World:
         if self.role.seed is None:
             return World(seed=seed, behaviour=behaviour, destinations=destinations, create=create)
-        left = {name: value for name, value in _ROUGH.items() if getattr(behaviour, name) == getattr(_CALM, name)}
+        left = {
+            name: value for name, value in _ROUGH.items() if getattr(behaviour, name) == getattr(_CALM, name)
+        }
         rough = replace(behaviour, ends_with_records=0.5, **left)
         world = World(
             seed=1000 * self.role.seed + seed, behaviour=rough, destinations=destinations, create=create

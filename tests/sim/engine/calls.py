@@ -91,9 +91,7 @@ class Calls:
         if at_once > self._settings.readers_per_shard:
             raise Violation("iterators", f"{at_once} in use at once at the service", shard=key)
 
-    def answered(
-        self, process: int, event: m.IteratorOpened | m.PageRead | m.ReadFailed, now: float
-    ) -> None:
+    def answered(self, process: int, event: m.IteratorOpened | m.PageRead | m.ReadFailed, now: float) -> None:
         reader = (process, event.reader)
         self._busy[reader] -= 1
         if isinstance(event, m.IteratorOpened):

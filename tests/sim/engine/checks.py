@@ -100,9 +100,7 @@ class Checks(Watch):
         shard = self.truth.shard(batch.shard)
         parent = self.truth.shards[shard.parent] if shard.parent is not None else None
         if parent is not None and parent.gone_at is None and not self.ended(destination, parent):
-            raise Violation(
-                "child before parent", f"{batch.shard.shard}", sink=sink, shard=batch.shard
-            )
+            raise Violation("child before parent", f"{batch.shard.shard}", sink=sink, shard=batch.shard)
         passed = {int(change.sequence) for change in batch.changes}
         letters = self._letters.get(sink, set())
         for record in shard.records[shard.index(batch.start) : shard.index(batch.end)]:

@@ -31,7 +31,11 @@ class Memory:
         readers = engine.reading._shards  # noqa: SLF001 - what it keeps is what is looked at
         cursors = engine._discovery._cursors  # noqa: SLF001
         looks = engine._discovery._looks  # noqa: SLF001
-        for what, kept in (("readers", set(readers)), ("looks", set(looks)), ("cursors", {k for _, k in cursors})):
+        for what, kept in (
+            ("readers", set(readers)),
+            ("looks", set(looks)),
+            ("cursors", {k for _, k in cursors}),
+        ):
             for shard in kept - set(entries):
                 if shard.stream in world.lineages:
                     raise Violation("memory", f"{what} of {shard.shard}, which is forgotten", shard=shard)
@@ -67,4 +71,6 @@ class Memory:
         self._left = {row: self._left.get(row, now) for row in left}
         for (sink, shard), since in self._left.items():
             if now - max(since, process.resumed_at) > patience:
-                raise Violation("memory", f"a row of {shard.shard}, which is forgotten", sink=sink, shard=shard)
+                raise Violation(
+                    "memory", f"a row of {shard.shard}, which is forgotten", sink=sink, shard=shard
+                )

@@ -124,7 +124,10 @@ def _real_day(seed: int, dice: Dice) -> Plan:
     )
 
     def slow(temper: Temper) -> Temper:
-        outages = tuple((BEGIN + (begin - BEGIN) * slower, BEGIN + (end - BEGIN) * slower) for begin, end in temper.outages)
+        outages = tuple(
+            (BEGIN + (begin - BEGIN) * slower, BEGIN + (end - BEGIN) * slower)
+            for begin, end in temper.outages
+        )
         return replace(temper, outages=outages)
 
     return replace(

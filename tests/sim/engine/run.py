@@ -150,9 +150,7 @@ class Run:
         pipeline, plan = self.pipeline, self.plan
         number = len(pipeline.processes) + 1
         names = [
-            sink.name
-            for sink in plan.sinks
-            if not sink.new or number >= plan.new_sink_at or until_caught_up
+            sink.name for sink in plan.sinks if not sink.new or number >= plan.new_sink_at or until_caught_up
         ]
         settings = plan.settings
         if until_caught_up:
