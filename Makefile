@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 tier2 tier3 soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 coverage tier2 tier3 soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,7 +38,13 @@ test: ## the tests, tier after tier (PYTEST_ARGS="-x"; CDC_REQUIRE_SERVICES=1: t
 
 tier1: $(VENV)/.dev ## unit, property, typing and contract tests
 	@echo '== tier 1: unit, property, typing and contract tests; fakes and embedded parts'
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/unit tests/property tests/typing tests/contract
+	@$(MAKE) --no-print-directory coverage
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) --ignore tests/unit/core tests/unit tests/property tests/typing tests/contract
+
+# A selection leaves lines out: only all of the tests are asked for all of the lines.
+coverage: $(VENV)/.dev ## the core's own tests, and every branch of it that they leave out (part of tier 1)
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS) tests/unit/core
+	$(if $(PYTEST_ARGS),,$(BIN)/python -m coverage report)
 
 tier2: $(VENV)/.dev ## deterministic simulation
 	@echo '== tier 2: deterministic simulation'

@@ -143,6 +143,8 @@ class Engine:
                 self._opening.flush_again(first)
             case "finish":
                 self._finishing.look()
+            case _:
+                assert_never(kind)
 
     def _start(self) -> None:
         if self._remember:
@@ -156,11 +158,8 @@ class Engine:
 
     def _page(self, event: m.PageRead) -> None:
         entry = self.world.entry(event.reader.shard)
-        if entry is None:
-            return
-        read = self.reading.page(event, entry)
-        if read is None:
-            return
+        if entry is None or (read := self.reading.page(event, entry)) is None:
+            return  # forgotten while the call was on its way
         batch, only = read
         self.world.source_error = None
         self.world.touch(entry.key)
@@ -185,13 +184,15 @@ class Engine:
             case Action.GAP:
                 for lane in lanes:
                     self._gone(entry, lane, event.error)
-            case Action.HALT_SHARD | Action.ISOLATE:  # a source has no batches to halve
+            case Action.HALT_SHARD:
                 for lane in lanes:
                     halt(self.world, lane, event.error.message, rule.remedy)
             case Action.HALT_PIPELINE:
                 self.world.stop(1, event.error.message, rule.remedy)
-            case Action.HOLD_SHARD:
-                raise AssertionError("a source that fails is asked again; it is the sinks' shards that wait")
+            case Action.HOLD_SHARD | Action.ISOLATE:
+                raise AssertionError(
+                    "a source has no batches to halve, and no shard that waits alone at one sink"
+                )
             case _:
                 assert_never(rule.action)
 

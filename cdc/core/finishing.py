@@ -42,9 +42,9 @@ class Finishing:
     def look(self) -> None:
         if self._world.stopping:
             self._look_for_rest()
-        elif self._world.settings.until_caught_up:
+        else:
             self._look_for_the_end()
-        if not self._world.stopped and (self._world.stopping or self._world.settings.until_caught_up):
+        if not self._world.stopped:
             self.watch()
 
     def _look_for_rest(self) -> None:

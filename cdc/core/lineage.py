@@ -10,7 +10,7 @@ sinks do. So the changes of one item, which move from parent to child when a sha
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cdc.core.isolation import Isolation
@@ -75,7 +75,6 @@ LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
     (_S.WAITING, _E.HALT): _S.HALTED,
     (_S.FLOWING, _E.HALT): _S.HALTED,
     (_S.UNCLAIMED, _E.HALT): _S.HALTED,
-    (_S.HALTED, _E.HALT): _S.HALTED,
 }
 
 
@@ -257,7 +256,8 @@ class Lineage:
             if known.shard.parent is None and shard.parent is not None:
                 # A shard that was known from its saved cursor alone.
                 self.children.setdefault(ShardKey(self.stream.arn, shard.parent), []).append(shard.key)
-            known.shard = shard
+            # A parent that was named once stays one: its children wait for it, and are known by it.
+            known.shard = shard if shard.parent is not None else replace(shard, parent=known.shard.parent)
             known.listed = True
         if listing.complete:
             self.complete = True
@@ -287,8 +287,7 @@ class Lineage:
 
     def children_of(self, key: ShardKey) -> Iterator[ShardEntry]:
         for child in self.children.get(key, ()):
-            if child in self.shards:
-                yield self.shards[child]
+            yield self.shards[child]
 
     def forgettable(self, missing_before: float) -> Iterable[ShardEntry]:
         """Shards that every sink has finished, that left the listing (some time ago: listings are not consistent, and

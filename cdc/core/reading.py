@@ -296,9 +296,7 @@ class Reading:
     def _resolve(self, reader: Reader) -> None:
         """Once only: a second iterator at the newest record would pass over what came in between."""
         for sink in reader.only_for:
-            lane = self._world.lane(sink, reader.key.shard)
-            if lane is not None:
-                lane.wants_latest = False
+            self._world.known_lane(sink, reader.key.shard).wants_latest = False
 
     def _find(self, key: ReaderKey) -> Reader | None:
         shard = self._shards.get(key.shard)

@@ -83,8 +83,13 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
     # A late answer of something that was sent before it went down.
     (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
     (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
-    **{(state, SinkEvent.HALT): SinkState.HALTED for state in SinkState},
-    **{(SinkState.HALTED, event): SinkState.HALTED for event in SinkEvent},
+    (SinkState.DOWN, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.OPENING, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.PROBING, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.UP, SinkEvent.HALT): SinkState.HALTED,
+    # It was halted while it opened again; and what it has accepted before still becomes durable.
+    (SinkState.HALTED, SinkEvent.OPENED_AGAIN): SinkState.HALTED,
+    (SinkState.HALTED, SinkEvent.PROVED): SinkState.HALTED,
 }
 
 
@@ -201,6 +206,10 @@ class World:
     def lane(self, sink: str, key: ShardKey) -> Lane | None:
         entry = self.entry(key)
         return entry.lanes.get(sink) if entry is not None else None
+
+    def known_lane(self, sink: str, key: ShardKey) -> Lane:
+        """One that has something on its way, and so cannot have been forgotten."""
+        return self.lineages[key.stream].shards[key].lanes[sink]
 
     def entries(self) -> Iterator[ShardEntry]:
         for lineage in self.lineages.values():
