@@ -182,8 +182,12 @@ class Lane:
     """The sink's reset epoch; every position that is saved or given carries it."""
     at_start: bool = False
     """Listed when the sink began on this stream: it owes nobody its parents."""
-    decided: bool = False
-    """The operator has decided about a gap here: what is gone is known to be gone."""
+    unrecorded: bool = False
+    """A gap was found here that is to be passed over, and that is not saved yet: nothing is given before it is."""
+    passed: tuple[Position, Instant] | None = None
+    """Where a gap was found and passed over, and when: what had gone from there by then is known to be gone."""
+    oldest: Position | None = None
+    """A place from which what followed has gone: the oldest record that there is comes next."""
     saved: bool = False
     """A cursor of it is in the state store."""
     kept_by_sink: bool = False
@@ -204,6 +208,17 @@ class Lane:
         return self.tracker.given
 
     @property
+    def passed_here(self) -> Instant | None:
+        """When a gap was passed over at the very place where it stands."""
+        if self.passed is None or self.passed[0].order != self.place.order:
+            return None
+        return self.passed[1]
+
+    @property
+    def goes_on_at_oldest(self) -> bool:
+        return self.oldest is not None and self.oldest.order == self.place.order
+
+    @property
     def through(self) -> float | None:
         """Epoch seconds: changes from before it are durable here, but for rounding, skew and late publication."""
         known = [time for time in (self.tracker.durable_created, self.evidence.through) if time is not None]
@@ -211,8 +226,8 @@ class Lane:
 
     def unread(self, now: Instant) -> float:
         """Seconds for which nobody has looked here; by the monotonic clock, which does not jump."""
-        last = self.evidence.last
-        return now.monotonic - max(self.since.monotonic, last.monotonic if last else self.since.monotonic)
+        looked = [self.since, self.evidence.last, self.passed_here]
+        return now.monotonic - max(at.monotonic for at in looked if at is not None)
 
 
 @dataclass(slots=True, eq=False)

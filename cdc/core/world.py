@@ -11,7 +11,7 @@ from cdc.core.schedule import Budget, DueHeap
 from cdc.core.unwritten import Unwritten
 from cdc.errors import CdcError
 from cdc.model import RETENTION_SECONDS, ShardKey
-from cdc.ports import Instant, SavedGap
+from cdc.ports import GapKey, Instant, SavedGap
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Settings:
     """The engine's own settings; seconds, bytes and calls a second."""
 
     start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    on_gap: Literal["halt", "snapshot", "skip"] = "halt"
     until_caught_up: bool = False
     idle_poll_seconds: float = 1.0
     checkpoint_seconds: float = 1.0
@@ -165,8 +166,8 @@ class World:
     stopping: bool = False
     stopped: bool = False
     listings: Budget = field(default_factory=lambda: Budget(5.0))
-    gaps: list[SavedGap] = field(default_factory=list)
-    """All that were ever found, saved ones included."""
+    gaps: dict[GapKey, SavedGap] = field(default_factory=dict)
+    """All that were ever found, those that are not saved yet too."""
     table_errors: dict[str, CdcError] = field(default_factory=dict)
     """Of tables whose stream could not be found out, at the last try."""
     source_error: CdcError | None = None
@@ -234,6 +235,7 @@ class World:
         tracker = lane.tracker
         return (
             lane.state is LaneState.FLOWING
+            and not lane.unrecorded
             and sink.may_be_given
             and (lane.hold is None or self.now.monotonic >= lane.hold.until)
             and not tracker.returning
