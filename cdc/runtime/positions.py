@@ -72,7 +72,12 @@ def reset(
 
 
 def reset_of(
-    saved: Saved, listed: Mapping[ShardKey, Shard], sink: str, chosen: Sequence[ShardKey], to: Target, now: float
+    saved: Saved,
+    listed: Mapping[ShardKey, Shard],
+    sink: str,
+    chosen: Sequence[ShardKey],
+    to: Target,
+    now: float,
 ) -> tuple[StateChange, Sequence[ResetDone]]:
     """What a reset of these shards saves: `listed` is what the source has, `now` in epoch seconds."""
     tables = {start.stream: start.table for start in saved.starts}
@@ -96,9 +101,7 @@ def reset_of(
         rows[key] = SavedCursor(
             sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
         )
-        known = gaps.get((sink, key)) or SavedGap(
-            sink, key, tables.get(key.stream, ""), now, "reset by hand"
-        )
+        known = gaps.get((sink, key)) or SavedGap(sink, key, tables.get(key.stream, ""), now, "reset by hand")
         gaps[sink, key] = replace(known, decision=f"reset to {to}")
         done.append(ResetDone(sink, key, to, len(dropped)))
     change = StateChange(

@@ -14,6 +14,7 @@ from tests.conformance.service import Service
 from tests.conformance.subject import Options, Subject
 from tests.conformance.world import Destination, World
 
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A subject, and the weather in which it is tested."""
@@ -57,7 +58,9 @@ class Trial:
     ) -> World:
         if not self.role.rough:
             return World(seed=seed, behaviour=behaviour, destinations=destinations, create=create)
-        left = {name: value for name, value in _ROUGH.items() if getattr(behaviour, name) == getattr(_CALM, name)}
+        left = {
+            name: value for name, value in _ROUGH.items() if getattr(behaviour, name) == getattr(_CALM, name)
+        }
         rough = replace(behaviour, ends_with_records=0.5, **left)
         world = World(seed=seed, behaviour=rough, destinations=destinations, create=create)
         for operation, chance in _FAULTS.items():

@@ -26,8 +26,8 @@ class StreamsOfTables(Protocol):
         ...
 
     def emit(self, stream_arn: str, changes: Sequence[ItemChange]) -> None:
-        """What one request wrote, in its order: one change, or those of a transaction. `items.key_bytes` of the
-        partition key decides which partition they belong to.
+        """What one request wrote, in its order: one change, or those of a transaction. Where a change's keys have their
+        place (`KeySchema.place`) decides which partition it belongs to.
         """
         ...
 

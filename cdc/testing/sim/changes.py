@@ -15,7 +15,7 @@ from cdc.testing.sim.expressions.syntax import Condition, Parsed
 from cdc.testing.sim.expressions.updates import BoundUpdate
 from cdc.testing.sim.failures import ServiceError
 from cdc.testing.sim.items import Place, check_size, read_attributes
-from cdc.testing.sim.requests import Request, choice, invalid, required
+from cdc.testing.sim.requests import Request, choice, required
 from cdc.testing.sim.table import Table
 
 CONDITION_MEMBERS = (
@@ -85,15 +85,15 @@ def update(catalogue: Catalogue, request: Request) -> Write:
     parsed_condition = (
         None if condition_text is None else parse_condition("ConditionExpression", condition_text)
     )
-    scope = Scope(request, *filter(None, (parsed, parsed_condition)))
+    scope = Scope(request, parsed) if parsed_condition is None else Scope(request, parsed, parsed_condition)
     table = catalogue.get(required(request, "TableName"))
     bound = BoundUpdate(parsed, scope, table.key.names)
     key = table.key.read_key(required(request, "Key"))
 
     def makes(old: Item | None) -> Item | None:
+        new = bound.apply(old or key)
         if old is None and not bound.creates:
             return None
-        new = bound.apply(old or key)
         check_size(new, updated=True)
         return new
 
@@ -117,28 +117,3 @@ def _returns_item(request: Request) -> bool:
 def condition_failed(write: Write, old: Item | None) -> ServiceError:
     members: dict[str, Any] = {"Item": old} if write.returns_item and old is not None else {}
     return ServiceError("ConditionalCheckFailedException", "The conditional request failed", members=members)
-
-
-def batch_entries(request: Request, most: int, what: str) -> list[tuple[str, Any]]:
-    """(table, entry) of a batch's RequestItems, in order.
-
-    Raises:
-        ServiceError: ValidationException: none, or more than a batch may have.
-    """
-    tables = required(request, "RequestItems")
-    entries = [
-        (name, entry) for name, one in tables.items() for entry in (one["Keys"] if what == "keys" else one)
-    ]
-    if not tables or any(not (one["Keys"] if what == "keys" else one) for one in tables.values()):
-        raise invalid(
-            "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length "
-            "greater than or equal to 1"
-        )
-    if len(entries) > most:
-        raise invalid(
-            f"Too many items requested for the batch: {what}"
-            if what == "keys"
-            else "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length "
-            f"less than or equal to {most}"
-        )
-    return entries

@@ -75,7 +75,9 @@ class Faults:
     def draw(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
         """What this call meets with."""
         for planned in self._planned:
-            applies = planned.operation in (None, operation) and (planned.where is None or planned.where(request))
+            applies = planned.operation in (None, operation) and (
+                planned.where is None or planned.where(request)
+            )
             if applies and planned.times > 0:
                 planned.times -= 1
                 self._planned = [one for one in self._planned if one.times > 0]

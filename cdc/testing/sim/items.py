@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdc.testing.sim.change import Item
-from cdc.testing.sim.requests import invalid, malformed
+from cdc.testing.sim.change import Item, Value
+from cdc.testing.sim.requests import MismatchError, invalid, malformed
 from cdc.testing.sim.values import canonical, check_name, empty_name, item_size, size_of, sortable, type_of
 
 MOST_ITEM_BYTES = 400 * 1024
@@ -49,19 +49,19 @@ class KeySchema:
 
     def place(self, item: Item) -> Place:
         """Of an item that has its key, or of a key."""
-        partition = sortable(item[self.partition])
-        return _hash(item[self.partition]), partition, 0 if self.sort is None else sortable(item[self.sort])
+        value = item[self.partition]
+        return partition_hash(value), sortable(value), 0 if self.sort is None else sortable(item[self.sort])
 
     def check_item(self, item: Item) -> None:
-        """Raises: ServiceError: ValidationException: its key is not whole, or an attribute of it not allowed."""
+        """Raises: MismatchError: its key is not whole, or an attribute of it not allowed."""
         for name, expected in self._attributes():
             value = item.get(name)
             if value is None:
-                raise invalid(
+                raise MismatchError(
                     f"One or more parameter values were invalid: Missing the key {name} in the item"
                 )
             if expected not in value:
-                raise invalid(
+                raise MismatchError(
                     f"One or more parameter values were invalid: Type mismatch for key {name} expected: {expected} "
                     f"actual: {type_of(value)}"
                 )
@@ -71,15 +71,16 @@ class KeySchema:
         """The `Key` of a request.
 
         Raises:
-            ServiceError: ValidationException: other attributes than the schema's, or of other types.
+            MismatchError: other attributes than the schema's, or of other types.
+            ServiceError: values that no table would take.
         """
         key = read_attributes(raw)
         expected = self._attributes()
         if len(key) != len(expected):
-            raise invalid("The number of conditions on the keys is invalid")
+            raise MismatchError("The number of conditions on the keys is invalid")
         for name, kind in expected:
             if kind not in key.get(name, ()):
-                raise invalid("The provided key element does not match the schema")
+                raise MismatchError("The provided key element does not match the schema")
             self._check_size(name, key)
         return key
 
@@ -90,17 +91,17 @@ class KeySchema:
     def _check_size(self, name: str, item: Item) -> None:
         size = size_of(item[name])
         if size == 0:
-            raise invalid(
+            raise MismatchError(
                 "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
                 f"empty {'string' if 'S' in item[name] else 'binary'} value. Key: {name}"
             )
         if name == self.partition and size > MOST_HASH_KEY_BYTES:
-            raise invalid(
+            raise MismatchError(
                 "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of "
                 f"{MOST_HASH_KEY_BYTES} bytes"
             )
         if name == self.sort and size > MOST_RANGE_KEY_BYTES:
-            raise invalid(
+            raise MismatchError(
                 "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size "
                 f"limit of {MOST_RANGE_KEY_BYTES} bytes"
             )
@@ -126,17 +127,8 @@ def check_size(item: Item, *, updated: bool = False) -> None:
         raise invalid(f"{what} exceeded the maximum allowed size")
 
 
-def key_bytes(key: Item) -> bytes:
-    """The canonical bytes of a key, or of a part of it: equal for equal keys only."""
-    return b"\0".join(
-        f"{name}\0{kind}\0{content}".encode("utf-8", "surrogatepass")
-        for name, value in sorted(key.items())
-        for kind, content in value.items()
-    )
-
-
-def _hash(partition_key: Mapping[str, Any]) -> int:
-    """Spread over 0 … HASHES, the same in every process."""
-    ((kind, content),) = partition_key.items()
+def partition_hash(value: Value) -> int:
+    """Of a partition key; spread over 0 … HASHES, the same in every process."""
+    ((kind, content),) = value.items()
     digest = hashlib.blake2b(f"{kind}{content}".encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(digest.digest(), "big")

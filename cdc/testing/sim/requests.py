@@ -17,6 +17,15 @@ def invalid(message: str) -> ServiceError:
     return ServiceError("ValidationException", message)
 
 
+class MismatchError(ServiceError):
+    """A ValidationException that comes of a table's key schema, not of the request alone: a transaction is cancelled by
+    it where a request that is wrong in itself is refused.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
 def not_found(message: str = "Requested resource not found") -> ServiceError:
     return ServiceError("ResourceNotFoundException", message)
 

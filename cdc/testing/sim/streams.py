@@ -12,7 +12,16 @@ from cdc.testing.sim.change import ItemChange
 from cdc.testing.sim.failures import ServiceError
 from cdc.testing.sim.items import KeySchema
 from cdc.testing.sim.iterators import Iterator, decode
-from cdc.testing.sim.requests import Request, Response, bounded, check_members, choice, invalid, not_found, required
+from cdc.testing.sim.requests import (
+    Request,
+    Response,
+    bounded,
+    check_members,
+    choice,
+    invalid,
+    not_found,
+    required,
+)
 from cdc.testing.sim.shards import Record, Shard
 from cdc.testing.sim.stream import Stream
 
@@ -30,9 +39,7 @@ _CHANCES = 1 << 32
 class Streams:
     """All streams of one region and account; `catalogue.StreamsOfTables` for the tables."""
 
-    def __init__(
-        self, *, now: Callable[[], float], seed: str, behaviour: Behaviour, region: str
-    ) -> None:
+    def __init__(self, *, now: Callable[[], float], seed: str, behaviour: Behaviour, region: str) -> None:
         self.now, self._seed, self._behaviour, self._region = now, seed, behaviour, region
         self._streams: dict[str, Stream] = {}
         self._slack = 0
@@ -151,7 +158,12 @@ class Streams:
     def get_shard_iterator(self, request: Request) -> Response:
         check_members(request, ("StreamArn", "ShardId", "ShardIteratorType", "SequenceNumber", "Timestamp"))
         arn, shard_id = required(request, "StreamArn"), required(request, "ShardId")
-        kind = choice({"ShardIteratorType": required(request, "ShardIteratorType")}, "ShardIteratorType", _ITERATOR_TYPES, "")
+        kind = choice(
+            {"ShardIteratorType": required(request, "ShardIteratorType")},
+            "ShardIteratorType",
+            _ITERATOR_TYPES,
+            "",
+        )
         sequence, timestamp = request.get("SequenceNumber"), request.get("Timestamp")
         _check_place(kind, sequence, timestamp, self.now())
         stream = self._find(arn)
@@ -171,7 +183,11 @@ class Streams:
             return max(shard.trimmed, earlier)
         if sequence is None:
             return shard.trimmed
-        index = shard.place_of(int(sequence)) if kind == "AT_SEQUENCE_NUMBER" else shard.place_after(int(sequence))
+        index = (
+            shard.place_of(int(sequence))
+            if kind == "AT_SEQUENCE_NUMBER"
+            else shard.place_after(int(sequence))
+        )
         if shard.trimmed and int(sequence) <= shard.records[shard.trimmed - 1].sequence:
             raise _trimmed()
         return index
@@ -285,5 +301,6 @@ def _described(shard: Shard, now: float) -> Response:
 
 def _trimmed() -> ServiceError:
     return ServiceError(
-        "TrimmedDataAccessException", "The operation attempted to read past the oldest stream record in a shard."
+        "TrimmedDataAccessException",
+        "The operation attempted to read past the oldest stream record in a shard.",
     )

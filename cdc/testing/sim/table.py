@@ -96,7 +96,9 @@ class View:
             return self._before[place]
         return self._table.items.get(place)
 
-    def walk(self, lowest: Any, highest: Any, *, backward: bool = False) -> Iterator[tuple[Place, Item]]:
+    def walk(
+        self, lowest: tuple[Any, ...], highest: tuple[Any, ...], *, backward: bool = False
+    ) -> Iterator[tuple[Place, Item]]:
         """Items from `lowest` (inclusive) to `highest` (exclusive) in order of place.
 
         The bounds are places, or tuples that compare with places.

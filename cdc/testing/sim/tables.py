@@ -12,8 +12,11 @@ from cdc.testing.sim.administration import Administration
 from cdc.testing.sim.behaviour import Behaviour
 from cdc.testing.sim.catalogue import Catalogue, StreamsOfTables
 from cdc.testing.sim.change import Item
+from cdc.testing.sim.reads import Reads
 from cdc.testing.sim.requests import Request, Response
+from cdc.testing.sim.scans import Scans
 from cdc.testing.sim.table import Table
+from cdc.testing.sim.transactions import Transactions
 from cdc.testing.sim.writes import Writes
 
 MOST_EXPIRED_SECONDS = 5 * 365 * 24 * 3600.0
@@ -41,7 +44,13 @@ class Tables:
         self._catalogue = Catalogue(
             now=now, rng=rng, behaviour=behaviour, streams=streams, region=region, account=account
         )
-        parts = (Administration(self._catalogue), Writes(self._catalogue))
+        parts = (
+            Administration(self._catalogue),
+            Reads(self._catalogue),
+            Scans(self._catalogue),
+            Transactions(self._catalogue),
+            Writes(self._catalogue),
+        )
         self._handlers = {name: handler for part in parts for name, handler in part.handlers().items()}
 
     def handlers(self) -> Mapping[str, Callable[[Request], Response]]:

@@ -44,10 +44,14 @@ def _canonical(value: Any, levels: int) -> Value:
             else "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
         )
     ((kind, content),) = value.items()
+    if kind == "M":
+        return {"M": _map(content, levels)}
+    if kind == "L":
+        return {"L": _list(content, levels)}
     read = _READERS.get(kind)
     if read is None:
         raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
-    return {kind: read(content, levels)}
+    return {kind: read(content)}
 
 
 def type_of(value: Value) -> str:
@@ -78,17 +82,17 @@ def size_of(value: Value) -> int:
     return _SIZES[kind](content)
 
 
-def _text(content: Any, levels: int = 0) -> str:
+def _text(content: Any) -> str:
     if not isinstance(content, str):
         raise malformed("Expected a string")
     return sys.intern(content) if len(content) < 32 else content  # noqa: PLR2004 - equal by identity, mostly
 
 
-def _number(content: Any, levels: int = 0) -> str:
+def _number(content: Any) -> str:
     return canonical_number(_text(content))
 
 
-def _binary(content: Any, levels: int = 0) -> str:
+def _binary(content: Any) -> str:
     """Base64 as the service writes it: a client may leave bits in the padding."""
     try:
         return base64.b64encode(base64.b64decode(_text(content), validate=True)).decode()
@@ -96,22 +100,22 @@ def _binary(content: Any, levels: int = 0) -> str:
         raise malformed("Base64 encoded length is unexpected, or not base64") from None
 
 
-def _boolean(content: Any, levels: int) -> bool:
+def _boolean(content: Any) -> bool:
     if not isinstance(content, bool):
         raise malformed("Expected a boolean")
     return content
 
 
-def _null(content: Any, levels: int) -> bool:
-    if not _boolean(content, levels):
+def _null(content: Any) -> bool:
+    if not _boolean(content):
         raise invalid(
             "One or more parameter values were invalid: Null attribute value types must have the value of true"
         )
     return True
 
 
-def _set(kind: str, described: str, read: Callable[[Any], str]) -> Callable[[Any, int], list[str]]:
-    def reader(content: Any, levels: int) -> list[str]:
+def _set(kind: str, described: str, read: Callable[[Any], str]) -> Callable[[Any], list[str]]:
+    def reader(content: Any) -> list[str]:
         if not isinstance(content, list | tuple):
             raise malformed("Expected a list")
         if not content:
@@ -211,7 +215,7 @@ def item_size(item: Mapping[str, Value]) -> int:
 
 _SORTABLE: dict[str, Callable[[str], Any]] = {"S": text_bytes, "N": Decimal, "B": binary}
 
-_READERS: dict[str, Callable[[Any, int], Any]] = {
+_READERS: dict[str, Callable[[Any], Any]] = {
     "S": _text,
     "N": _number,
     "B": _binary,
@@ -220,8 +224,6 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "SS": _set("SS", "string", _text),
     "NS": _set("NS", "number", _number),
     "BS": _set("BS", "binary", _binary),
-    "L": _list,
-    "M": _map,
 }
 
 _SIZES: dict[str, Callable[[Any], int]] = {

@@ -8,15 +8,14 @@ from cdc.testing.sim.change import Item
 from cdc.testing.sim.changes import (
     CONDITION_MEMBERS,
     Write,
-    batch_entries,
     condition_failed,
     delete,
     put,
     update,
 )
 from cdc.testing.sim.expressions.paths import project
-from cdc.testing.sim.items import item_size
-from cdc.testing.sim.requests import Request, Response, check_members, choice, invalid
+from cdc.testing.sim.requests import Request, Response, check_members, choice, invalid, required
+from cdc.testing.sim.values import item_size
 
 MOST_BATCH_WRITES = 25
 MOST_BATCH_BYTES = 16 * 1024 * 1024
@@ -79,7 +78,11 @@ class Writes:
     def batch_write_item(self, request: Request) -> Response:
         """Entries are written one by one; each is a request of its own but for the answer."""
         check_members(request, _BATCH_MEMBERS)
-        entries = batch_entries(request, MOST_BATCH_WRITES, "writes")
+        entries = [(name, entry) for name, one in required(request, "RequestItems").items() for entry in one]
+        if not entries or not all(request["RequestItems"].values()):
+            raise invalid("The batch write request list for a table cannot be null or empty")
+        if len(entries) > MOST_BATCH_WRITES:
+            raise invalid("Too many items requested for the BatchWriteItem call")
         writes = [self._entry(name, entry) for name, entry in entries]
         if len({(write.table.name, write.place) for write in writes}) < len(writes):
             raise invalid("Provided list of item keys contains duplicates")

@@ -84,6 +84,8 @@ class Destination:
     durable: dict[ChangeId, int] = field(default_factory=dict)
     """By change: the process that made it durable first."""
     refused: set[ChangeId] = field(default_factory=set)
+    blamed: set[ChangeId] = field(default_factory=set)
+    """The poison that came by."""
     newest: dict[tuple[str, bytes], int] = field(default_factory=dict)
     """By stream and item: the number of its newest change."""
 
@@ -94,7 +96,11 @@ class Destination:
         return self.at(shard).place is Place.END
 
     def poisoned(self, batch: Batch) -> bool:
-        return self.poison is not nothing and any(self.poison(change) for change in batch.changes)
+        if self.poison is nothing:
+            return False
+        found = [change for change in batch.changes if self.poison(change)]
+        self.blamed.update(ChangeId(batch.shard.stream, int(change.sequence)) for change in found)
+        return bool(found)
 
     def is_fenced(self, shard: ShardKey, process: int) -> bool:
         return self.keeps_positions and self.writers.get(shard) != process

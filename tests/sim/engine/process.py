@@ -119,7 +119,8 @@ class Process:
         self._letters_dice = outside.dice.of("letters")
         self.owner = Owner(host, number, "")
         self.store = MemoryStore(outside.state)
-        self.began = self._time.now
+        self.resumed_at = self._time.now
+        """When it began, or woke."""
         self._renewed = self._time.now
         self.lease: Lease = self.store.acquire(
             self.owner, lease_seconds=LEASE_SECONDS, now=self._time.instant().wall
@@ -172,6 +173,7 @@ class Process:
     def wake(self) -> None:
         """SIGCONT: it goes on with what it was about to do, in order, as if nothing had been."""
         self.paused = False
+        self.resumed_at = self._time.now
         held, self._held = self._held, []
         for action in held:
             self.later(0.0, action)

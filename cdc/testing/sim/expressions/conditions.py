@@ -69,10 +69,10 @@ class _Binder:
                 return self.bind(node.condition)
             case All():
                 parts = [self.bind(part) for part in node.conditions]
-                return lambda item: all([part(item) for part in parts])
+                return lambda item: all(part(item) for part in parts)
             case Either():
                 parts = [self.bind(part) for part in node.conditions]
-                return lambda item: any([part(item) for part in parts])
+                return lambda item: any(part(item) for part in parts)
             case _:
                 assert_never(node)
 
@@ -130,7 +130,7 @@ class _Binder:
         match operand:
             case Placeholder():
                 value = self._scope.values[operand.name]
-                return lambda item: value
+                return lambda _: value
             case Size():
                 self._check_constants("size", (operand.of,), _SIZED)
                 of = self._getter(operand.of)
@@ -140,10 +140,15 @@ class _Binder:
 
     def _check_constants(self, operator: str, operands: tuple[Operand, ...], allowed: frozenset[str]) -> None:
         for operand in operands:
-            if isinstance(operand, Placeholder):
-                kind = type_of(self._scope.values[operand.name])
-                if kind not in allowed:
-                    raise self._wrong_type(operator, kind)
+            kind = self._kind_of(operand)
+            if kind is not None and kind not in allowed:
+                raise self._wrong_type(operator, kind)
+
+    def _kind_of(self, operand: Operand) -> str | None:
+        """The type of what does not depend on the item."""
+        if isinstance(operand, Placeholder):
+            return type_of(self._scope.values[operand.name])
+        return "N" if isinstance(operand, Size) else None
 
     def _wrong_type(self, operator: str, kind: str) -> ServiceError:
         return self._refusal(

@@ -202,13 +202,16 @@ class Parser:
         if self.takes("BETWEEN"):
             lowest = self._operand()
             self.expect("AND")
-            return Between(left, lowest, self._operand())
+            highest = self._operand()
+            self._distinct("BETWEEN", (left, lowest, highest))
+            return Between(left, lowest, highest)
         if self.takes("IN"):
             options = self._operands()
             if len(options) > MOST_OPTIONS:
                 raise self.refusal(
                     f"Incorrect number of operands for operator or function; operator or function: IN, number of operands: {len(options)}"
                 )
+            self._distinct("IN", (left, *options))
             return In(left, options)
         for comparator in COMPARATORS:
             if self.takes(comparator):

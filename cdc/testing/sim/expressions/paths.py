@@ -139,7 +139,7 @@ def _pick(value: Value, wanted: Tree) -> Value | None:
     if "L" in value:
         elements = [
             _pick(value["L"][step], wanted[step])
-            for step in sorted(wanted)  # type: ignore[type-var]  # all are numbers, or it picks nothing
+            for step in sorted(wanted)
             if isinstance(step, int) and step < len(value["L"])
         ]
         chosen = [element for element in elements if element is not None]

@@ -124,8 +124,8 @@ class Update:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        changes = (*self.assignments, *self.additions, *self.deletions)
-        return (*(change.path for change in changes), *self.removals)
+        changes = (*self.additions, *self.deletions)
+        return (*(one.path for one in self.assignments), *(one.path for one in changes), *self.removals)
 
 
 Node = TypeVar("Node", Condition, Update, tuple[Path, ...])

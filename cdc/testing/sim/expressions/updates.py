@@ -19,7 +19,7 @@ from cdc.testing.sim.expressions.syntax import (
 )
 from cdc.testing.sim.failures import ServiceError
 from cdc.testing.sim.numbers import add, subtract
-from cdc.testing.sim.requests import invalid
+from cdc.testing.sim.requests import MismatchError, invalid
 from cdc.testing.sim.values import SET_TYPES, check_nesting, sorted_set, type_of
 
 Computed = Callable[[Item], Value]
@@ -44,7 +44,7 @@ class BoundUpdate:
         """All that it may change."""
         for name in key:
             if name in self.paths:
-                raise invalid(
+                raise MismatchError(
                     f"One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of "
                     "the key"
                 )
@@ -78,7 +78,7 @@ class BoundUpdate:
             remove(new, path)
         for name in self.paths:
             if name in new:
-                check_nesting(new[name])  # type: ignore[index]  # a path begins with a name
+                check_nesting(new[name])
         return new
 
     def _changes(
@@ -101,7 +101,7 @@ class BoundUpdate:
                 return lambda item: {"N": calculate(_content(left(item), "N"), _content(right(item), "N"))}
             case Placeholder():
                 value = self._scope.values[node.name]
-                return lambda item: value
+                return lambda _: value
             case IfNotExists():
                 path, otherwise = self._scope.path(node.path), self._value(node.otherwise)
 
