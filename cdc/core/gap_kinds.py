@@ -82,10 +82,6 @@ def is_request(gap: SavedGap) -> bool:
     return gap.decision == SNAPSHOT_REQUESTED
 
 
-def is_gap(gap: SavedGap) -> bool:
-    return gap.kind != GapKind.RESET
-
-
 def remedy(gap: SavedGap) -> str:
     """What an operator is to do about it."""
     also = MEANING[gap.kind].also if gap.kind in MEANING else ""
