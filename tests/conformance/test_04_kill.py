@@ -8,7 +8,6 @@ from tests.conformance.scenario import Trial, conformance
 from tests.conformance.subject import Options
 from tests.conformance.world import World
 
-
 _MOMENTS = [0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.4, 1.8, 2.5]
 """Seconds from the last write: a page is read after one at most, and accepted, and durable half a second later on
 average; positions are saved every second."""
