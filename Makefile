@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 coverage tier2 tier3 soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,9 +46,12 @@ coverage: $(VENV)/.dev ## the core's own tests, and every branch of it that they
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS) tests/unit/core
 	$(if $(PYTEST_ARGS),,$(BIN)/python -m coverage report)
 
-tier2: $(VENV)/.dev ## deterministic simulation
-	@echo '== tier 2: deterministic simulation'
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim
+tier2: $(VENV)/.dev ## deterministic simulation, and the conformance scenarios
+	@echo '== tier 2: deterministic simulation, and the conformance scenarios'
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim tests/conformance
+
+conformance: $(VENV)/.dev ## the twenty scenarios of docs/conformance.md, by the service and by a naive loop
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/conformance
 
 # Services that are already there (make services) stay; those started here are stopped, whatever happens. The start
 # says what it cannot start, and fails for it with CDC_REQUIRE_SERVICES=1; the tests find the rest by .services/env.

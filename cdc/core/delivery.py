@@ -167,7 +167,7 @@ class Delivery:
             return  # it has stopped, and why it did stays
         if rule.action is policy.Action.HALT_SHARD:
             if first:  # the others came back with the one that is to blame
-                halt(world, self._saving, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+                halt(world, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
         elif rule.action is policy.Action.ISOLATE:
             if first:
                 self._refused(lane, given, event.error, rule.remedy)
@@ -180,7 +180,7 @@ class Delivery:
         """A batch that the sink will never take as it is."""
         sink, entry = self._world.sinks[lane.sink], self._world.entry(lane.shard)
         if not given.changes or entry is None:
-            halt(self._world, self._saving, lane, f"sink {lane.sink}: {error.message}", remedy)
+            halt(self._world, lane, f"sink {lane.sink}: {error.message}", remedy)
             return
         if not lane.isolation.ends:
             self._world.notice(

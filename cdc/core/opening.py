@@ -97,7 +97,6 @@ class Opening:
         if isinstance(position, LostData):
             halt(
                 self._world,
-                self._saving,
                 lane,
                 f"sink {lane.sink} has lost its position, and with it data that was durable there",
                 "restore the destination, or decide with `cdc positions reset`",

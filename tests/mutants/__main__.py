@@ -54,7 +54,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write-docs", action="store_true", help="note what caught which: docs/mutants.md")
     parser.add_argument(
-        "--recorded", action="store_true", help="only what is noted to have caught it: the same again, quickly"
+        "--recorded",
+        action="store_true",
+        help="only what is noted to have caught it: the same again, quickly",
     )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in MUTANTS]
@@ -111,7 +113,9 @@ def _line(verdict: Verdict) -> str:
     name = verdict.trial.mutant.name if verdict.trial.mutant is not None else "-"
     how = _fault(verdict) if verdict.trial.mutant is not None else verdict.broken
     if not how:
-        by_seed = "" if verdict.seed is None else f"seed {verdict.seed} ({verdict.tried}): {verdict.said[:100]}"
+        by_seed = (
+            "" if verdict.seed is None else f"seed {verdict.seed} ({verdict.tried}): {verdict.said[:100]}"
+        )
         by_tests = [f"{test.rpartition('/')[2]}: {said[:60]}" for test, said in verdict.failed.items()]
         how = "; ".join(filter(None, [by_seed, *by_tests]))
     return f"{name:40} {verdict.seconds:6.1f} s  {how}"

@@ -55,7 +55,9 @@ def page(record: Mapping[str, Caught]) -> str:
     parts = [_HEAD.format(count=len(MUTANTS))]
     for part in PARTS:
         title = (part.__doc__ or "").strip().rstrip(".")
-        parts.append(f"\n## {title}\n\n| Mutant | What is wrong with it | Caught by | Seeds |\n|---|---|---|---|\n")
+        parts.append(
+            f"\n## {title}\n\n| Mutant | What is wrong with it | Caught by | Seeds |\n|---|---|---|---|\n"
+        )
         parts.extend(_rows(part.MUTANTS, record))
     return "".join(parts)
 

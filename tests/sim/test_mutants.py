@@ -21,7 +21,12 @@ def test_every_patch_fits_the_code(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("no such text", ""), ("world", "w"), ("class Reading:", "class Reading:"), ("class Reading:", "class:")],
+    [
+        ("no such text", ""),
+        ("world", "w"),
+        ("class Reading:", "class Reading:"),
+        ("class Reading:", "class:"),
+    ],
 )
 def test_a_patch_that_does_not_fit_is_no_mutant(old: str, new: str) -> None:
     with pytest.raises(PatchError):
@@ -31,9 +36,9 @@ def test_a_patch_that_does_not_fit_is_no_mutant(old: str, new: str) -> None:
 def test_every_mutant_is_caught() -> None:
     command = [sys.executable, "-m", "tests.mutants", "--recorded"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, "\n".join(line for line in done.stdout.splitlines() if "SURVIVED" in line) + (
-        done.stderr or done.stdout
-    )
+    assert done.returncode == 0, "\n".join(
+        line for line in done.stdout.splitlines() if "SURVIVED" in line
+    ) + (done.stderr or done.stdout)
     assert f"{len(MUTANTS)} of {len(MUTANTS)} mutants caught" in done.stdout
 
 
