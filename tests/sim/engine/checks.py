@@ -12,6 +12,7 @@ from tests.sim.engine.destination import ChangeId, Delivered, Destination, Viola
 from tests.sim.engine.memory import Memory
 from tests.sim.engine.plan import Plan
 from tests.sim.engine.process import Process, Watch
+from tests.sim.engine.trace import Line
 from tests.sim.engine.truth import Known, Truth, Written
 from tests.sim.engine.virtual_time import VirtualTime
 
@@ -39,6 +40,8 @@ class Checks(Watch):
         """Changes that came again to an at-least-once sink since a process before had been killed."""
         self.begun_at: dict[tuple[str, str], float] = {}
         """(sink, stream): when its start was saved."""
+        self.trace: list[Line] | None = None
+        """If it is a list, everything is written there."""
         self.longest_wait = 0.0
         """Of what a sink without troubles of its own has waited for."""
         self._fenced = 0
@@ -53,6 +56,8 @@ class Checks(Watch):
     # While it runs
 
     def event(self, process: Process, event: m.Event) -> None:
+        if self.trace is not None:
+            self.trace.append(Line(self._time.now, process.number, event))
         match event:
             case m.Accepted() | m.Durable():
                 self._answered(process, event)
@@ -69,6 +74,8 @@ class Checks(Watch):
                 pass
 
     def command(self, process: Process, command: m.Command) -> None:
+        if self.trace is not None:
+            self.trace.append(Line(self._time.now, process.number, command))
         match command:
             case m.OpenIterator() | m.Read():
                 self.calls.asked(process, command, self._time.now)

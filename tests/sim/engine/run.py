@@ -22,7 +22,8 @@ from tests.sim.engine.truth import Truth
 from tests.sim.engine.virtual_time import VirtualTime
 
 LOOK_SECONDS = 5.0
-_MOST_CRASHES_MORE = 6
+_CRASHES_MORE = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""At these shares of the writes one more crash is had, if none has caused a redelivery yet."""
 
 
 @dataclass
@@ -100,7 +101,6 @@ class Run:
         outside.watch = self.checks
         self._dice = outside.dice.of("driver")
         self._dooms = list(plan.dooms)
-        self._crashes_more = 0
         self._value = 0
         self.current: Process | None = None
 
@@ -136,6 +136,9 @@ class Run:
             self.time.at(self.began + jump.at, partial(self._jump, jump.seconds))
         for suspension in plan.suspensions:
             self.time.at(self.began + suspension.at, partial(self._suspend, suspension))
+        if plan.redeliver:
+            for share in _CRASHES_MORE:
+                self.time.at(self.began + share * plan.writing, self._crash_more)
         self._look_later()
 
     @property
@@ -177,19 +180,17 @@ class Run:
         self.time.advance(self.time.now + seconds, done=lambda: self.running)
         if self.running:
             return  # it woke
-        doom = self._dooms.pop(0) if self._dooms else self._doom_more()
+        doom = self._dooms.pop(0) if self._dooms else None
         try:
             self.start(doom=doom)
         except StateError:
             if doom is not None:
                 self._dooms.insert(0, doom)
 
-    def _doom_more(self) -> Doom | None:
+    def _crash_more(self) -> None:
         """Until a crash has caused something to come again."""
-        if not self.plan.redeliver or self.checks.redelivered or self._crashes_more >= _MOST_CRASHES_MORE:
-            return None
-        self._crashes_more += 1
-        return Doom(self._dice.randint(60, 400), at_save=True)
+        if self.running and self.current is not None and not self.checks.redelivered:
+            self.current.doom(Doom(self._dice.randint(1, 30), at_save=True))
 
     def _note_end(self) -> None:
         for process in self.pipeline.processes:
