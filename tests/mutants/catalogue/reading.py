@@ -51,8 +51,8 @@ MUTANTS = (
         (
             Edit(
                 _READING,
-                "            if lane is not None:\n                lane.wants_latest = False",
-                "            if lane is None:\n                lane.wants_latest = False",
+                "self._world.known_lane(sink, reader.key.shard).wants_latest = False",
+                "self._world.known_lane(sink, reader.key.shard).wants_latest = True",
             ),
         ),
         "passes|misses|not durable",
