@@ -270,6 +270,8 @@ class SavedCursor:
     """Epoch seconds."""
     through: float | None = None
     """Every change before this time (epoch seconds) is durable at this sink, as far as this shard goes."""
+    last_created: float | None = None
+    """Time of the last durable record, epoch seconds. None: there was none, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,19 +285,51 @@ class SavedStart:
     """`trim-horizon` or `latest`."""
     started_at: float
     """Epoch seconds."""
+    table_id: str = ""
+    """The service's own id of the table, which a table of the same name that is created later does not have. Empty: not
+    known."""
+
+
+GapKey = tuple[str, ShardKey, float]
+"""Of a `SavedGap`: (sink, shard, found_at). One shard can have several."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedGap:
-    """Changes that expired before they were read, at one sink; visible for ever."""
+    """Changes that no stream has any more, or that may have been, before this sink had them; visible for ever.
+
+    Gaps on shards that are gone are added up, for each sink, table, kind and decision: then `shard.stream` is empty.
+    """
 
     sink: str
     shard: ShardKey
     table: str
     found_at: float
+    """Epoch seconds: the first one's."""
     reason: str
     decision: str = ""
     """Empty: the shard is halted until somebody decides; else what was decided."""
+    kind: str = ""
+    """A `cdc.core.gaps.GapKind`. Empty: of a version that did not tell them apart."""
+    certain: bool = False
+    """Changes are known to be lost; else nobody can know whether there were any."""
+    after: str = ""
+    """The sequence number of the last change on this shard that the sink had; empty: it had none."""
+    decided_at: float | None = None
+    """Epoch seconds. None: it is not decided, or when is not known."""
+    count: int = 1
+    """How many of this kind there have been here, with this decision."""
+    last_found_at: float | None = None
+    """Epoch seconds: the newest one's, where there were several."""
+
+    @property
+    def key(self) -> GapKey:
+        return self.sink, self.shard, self.found_at
+
+    @property
+    def newest_at(self) -> float:
+        """Epoch seconds: when the newest one was found."""
+        return self.found_at if self.last_found_at is None else self.last_found_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +356,8 @@ class StateChange:
     epochs: Mapping[str, int] | None = None
     forget: Sequence[tuple[str, ShardKey]] = ()
     """Cursors to delete: (sink, shard)."""
+    forget_gaps: Sequence[GapKey] = ()
+    """Gaps to delete: what they say is in the sums that are saved with it."""
     replace_all: bool = False
     """All that the pipeline has saved before goes first, of every kind: what is left is this change alone."""
 

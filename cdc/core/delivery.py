@@ -122,10 +122,10 @@ class Delivery:
         lane, given = self._find(event.sink, event.shard, event.id)
         if letters is None or lane is None:
             return
-        if lane.isolation.letter == event.id:
-            self._pass_over(lane, letters)
-        elif given is not None:
+        if given is not None:
             self._finish(lane, given, rejects=len(letters.rejects))
+        else:  # the batch came back, as the one change that is to blame
+            self._pass_over(lane, letters)
 
     def _pass_over(self, lane: Lane, letters: WriteLetters) -> None:
         """The change that a sink refused is a dead letter: the sink is given what is left of its batch, the place."""
@@ -163,10 +163,11 @@ class Delivery:
             )
             return
         lane.move(LaneEvent.HANDED_BACK)
+        if lane.state is LaneState.HALTED and rule.action is not policy.Action.RETRY:
+            return  # it has stopped, and why it did stays
         if rule.action is policy.Action.HALT_SHARD:
-            if not first:
-                return  # it came back with the one that is to blame
-            halt(world, self._saving, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
+            if first:  # the others came back with the one that is to blame
+                halt(world, lane, f"sink {event.sink}: {event.error.message}", rule.remedy)
         elif rule.action is policy.Action.ISOLATE:
             if first:
                 self._refused(lane, given, event.error, rule.remedy)
@@ -179,7 +180,7 @@ class Delivery:
         """A batch that the sink will never take as it is."""
         sink, entry = self._world.sinks[lane.sink], self._world.entry(lane.shard)
         if not given.changes or entry is None:
-            halt(self._world, self._saving, lane, f"sink {lane.sink}: {error.message}", remedy)
+            halt(self._world, lane, f"sink {lane.sink}: {error.message}", remedy)
             return
         if not lane.isolation.ends:
             self._world.notice(

@@ -1,9 +1,11 @@
 """Streams and shards: what there is, where each sink begins on it, and what has gone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from cdc.core import policy
-from cdc.core.halting import halt
+from cdc.core.gap_kinds import GapKind
+from cdc.core.gaps import Gaps
 from cdc.core.lineage import Lane, LaneEvent, LaneState, Lineage, ShardEntry, created_at
 from cdc.core.messages import (
     ListingFailed,
@@ -18,7 +20,7 @@ from cdc.core.tracker import Tracker
 from cdc.core.world import DueKey, DueKind, World
 from cdc.errors import ErrorKind
 from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
-from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
+from cdc.ports import Instant, Saved, SavedCursor, SavedStart
 
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
@@ -27,24 +29,18 @@ _MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
 
-NEW_STREAM = "the table has a new stream: what was written while the old one was off is in no stream"
-STREAM_LEFT = "the table has a new stream, and this shard of the old one was not read to its end"
-PARENT_GONE = "its parent has left the stream and was never read to its end"
-_DECIDE = "decide with `cdc positions reset`; what was not in any stream can only come from the table"
-
 
 class Discovery:
     """Keeps the lineages true to what the source lists and the state store remembers."""
 
-    def __init__(self, world: World, saved: Saved, saving: Saving, reading: Reading) -> None:
+    def __init__(self, world: World, saved: Saved, saving: Saving, gaps: Gaps, reading: Reading) -> None:
         self._world = world
         self._saving = saving
+        self._gaps = gaps
         self._reading = reading
         self._cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
         self._starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
-        self._gaps: dict[tuple[str, ShardKey], SavedGap] = {
-            (g.sink, g.shard): g for g in sorted(saved.gaps, key=lambda gap: gap.found_at)
-        }
+        self._unsaved_starts: set[tuple[str, str]] = set()
         self._alive: dict[tuple[str, str], float] = {}
         """(sink, stream): when a process last saved something for it, epoch seconds."""
         for cursor in saved.cursors:
@@ -52,8 +48,8 @@ class Discovery:
             self._alive[key] = max(self._alive.get(key, 0.0), cursor.saved_at)
         self._epochs: Mapping[str, int] = saved.epochs or {}
         self._first_start = not saved.starts
-        self._replaced: set[tuple[str, str]] = set()
-        """(sink, stream) where the stream is not the one that the sink began the table with."""
+        self._replaced: dict[tuple[str, str], GapKind] = {}
+        """(sink, stream) where the stream is not the one that the sink began the table with, and what that means."""
         self._looks: dict[ShardKey, int] = {}
         self._failures: dict[str, int] = {}
         self.listing: set[str] = set()
@@ -73,9 +69,9 @@ class Discovery:
         if first and self._wrong_from_the_start(event):
             return
         world.table_errors = dict(event.failed)
-        for stream in sorted(event.streams, key=lambda stream: stream.created_ms):
-            if stream.arn not in world.lineages:
-                self._adopt(stream)
+        new = [stream for stream in event.streams if stream.arn not in world.lineages]
+        for stream in sorted(new, key=lambda stream: stream.created_ms):
+            self._adopt(stream)
         if first:
             self._tell_of_left_streams(event.streams)
         for table, error in event.failed.items():
@@ -115,37 +111,57 @@ class Discovery:
     def _adopt(self, stream: Stream) -> None:
         world = self._world
         self._saving.tables[stream.arn] = stream.table
-        earlier = {
-            lineage.stream.arn for lineage in world.lineages.values() if lineage.stream.table == stream.table
-        }
         lineage = Lineage(stream)
-        world.lineages[stream.arn] = lineage
         for sink in world.sinks:
-            known = {
-                start.stream
-                for start in self._starts.values()
-                if start.sink == sink and start.table == stream.table
-            }
-            if (known | earlier) - {stream.arn} and (sink, stream.arn) not in self._starts:
-                self._replaced.add((sink, stream.arn))
+            self._look_at_former_streams(sink, stream)
+        world.lineages[stream.arn] = lineage
+        self._gaps.decide_waiting(stream.table)
         for sink, key in self._cursors:
             if key.stream == stream.arn and sink in world.sinks and key not in lineage.shards:
                 self._add(lineage, Shard(key, None))
         world.notice("info", "stream", table=stream.table, stream=stream.arn, view_type=stream.view_type)
         self.list_all(stream.arn)
 
+    def _look_at_former_streams(self, sink: str, stream: Stream) -> None:
+        """Whether this sink began the table with another stream, or with another table of that name."""
+        start = self._starts.get((sink, stream.arn))
+        if start is not None:
+            if not start.table_id and stream.table_id:
+                # Saved by a version that did not know it.
+                self._save_start(replace(start, table_id=stream.table_id))
+            return
+        saved = [one for one in self._starts.values() if one.sink == sink and one.table == stream.table]
+        ids = [one.table_id for one in sorted(saved, key=lambda one: one.started_at)]
+        ids += [
+            other.stream.table_id
+            for other in self._world.lineages.values()
+            if other.stream.table == stream.table
+        ]
+        if ids:
+            same = not stream.table_id or ids[-1] in ("", stream.table_id)
+            self._replaced[sink, stream.arn] = GapKind.NEW_STREAM if same else GapKind.NEW_TABLE
+
+    def _save_start(self, start: SavedStart) -> None:
+        self._starts[start.sink, start.stream] = start
+        self._unsaved_starts.add((start.sink, start.stream))
+        self._saving.start(start)
+
     def _tell_of_left_streams(self, streams: Sequence[Stream]) -> None:
         """Streams that a sink has not read to their end and that the source does not name any more: the table has
         another one by now. What they still held is a gap, told once."""
         tables = {stream.table for stream in streams}
         named = {stream.arn for stream in streams}
+        done: list[tuple[str, ShardKey]] = []
         for (sink, key), cursor in self._cursors.items():
-            left = key.stream not in named and cursor.table in tables and sink in self._world.sinks
-            if left and cursor.position.place is not Place.END and (sink, key) not in self._gaps:
-                self._saving.gap(sink, key, cursor.table, STREAM_LEFT)
-                self._world.notice(
-                    "error", "gap", sink=sink, shard=key.shard, reason=STREAM_LEFT, remedy=_DECIDE
-                )
+            if key.stream in named or cursor.table not in tables or sink not in self._world.sinks:
+                continue
+            if cursor.position.place is Place.END or self._gaps.is_decided(sink, key):
+                done.append((sink, key))
+            else:
+                self._gaps.left(sink, key, cursor.table, cursor.position.sequence)
+        if done:
+            self._gaps.add_up({key for _, key in done})
+            self._saving.forget(done)
 
     # Shards
 
@@ -200,6 +216,8 @@ class Discovery:
             self._add(lineage, shard)
         if first:
             self._save_starts(lineage)
+            for entry in lineage.shards.values():
+                self._gaps.look_for_vanished(entry)
         if event.listing.complete:
             self.listed_at[event.stream] = self._asked_at.get(event.stream, 0.0)
             self.begin(lineage)
@@ -251,26 +269,32 @@ class Discovery:
         """A lane at its saved cursor, or at the start."""
         epoch = self._epochs.get(sink, 0)
         cursor = self._cursors.get((sink, shard.key))
-        gap = self._gaps.get((sink, shard.key))
         start = self._starts.get((sink, lineage.stream.arn))
         position = cursor.position if cursor is not None and cursor.position.epoch == epoch else None
-        lane = Lane(sink, shard.key, Tracker(position or BEGINNING, position or BEGINNING), epoch=epoch)
+        tracker = Tracker(position or BEGINNING, position or BEGINNING)
+        lane = Lane(sink, shard.key, tracker, epoch=epoch)
         now = self._world.now
-        since = now.wall if lineage.begun else self._alive.get((sink, lineage.stream.arn), now.wall)
-        lane.decided = gap is not None and gap.decision != ""
+        since = now.wall  # at its start a sink owes nothing of what has expired
         if start is not None:
             lane.started = now.monotonic - max(0.0, now.wall - start.started_at)
+            since = self._never_read_since(sink, shard.key, lineage)
         if position is not None and cursor is not None:
             lane.saved = True
             lane.kept_by_sink = cursor.kept_by_sink
             lane.evidence.through = cursor.through
+            tracker.durable_created = cursor.last_created
             since = cursor.through or cursor.saved_at
         since = min(max(since, created_at(shard.key)), now.wall)
         lane.since = Instant(now.monotonic - (now.wall - since), since)
-        if gap is not None and not gap.decision:
-            lane.move(LaneEvent.HALT)
-            lane.gap, lane.halted_because, lane.remedy = True, gap.reason, _DECIDE
+        self._gaps.restore(lane)
         return lane
+
+    def _never_read_since(self, sink: str, shard: ShardKey, lineage: Lineage) -> float:
+        """Epoch seconds: how old the first change may be that this sink owes of a shard without a position."""
+        now, arn = self._world.now, lineage.stream.arn
+        if lineage.begun:  # it was not there in the last listing; the wall clock may have jumped since
+            return now.wall - (now.monotonic - self.listed_at.get(arn, now.monotonic))
+        return created_at(shard) or self._alive.get((sink, arn), now.wall)
 
     def _save_starts(self, lineage: Lineage) -> None:
         """Saves where the new sinks begin, all shards of it at once, before anything is read."""
@@ -284,12 +308,14 @@ class Discovery:
                 if world.settings.start == "latest":
                     self._begin_at_latest(lane, entry, lineage)
                 self._saving.dirty(lane)
-                if (sink, arn) in self._replaced and lane.state is not LaneState.HALTED:
-                    halt(self._world, self._saving, lane, NEW_STREAM, _DECIDE, gap=True)
+                kind = self._replaced.get((sink, arn))
+                if kind is not None and lane.state is not LaneState.HALTED:
+                    self._gaps.found(lane, kind)
         for sink in new:
-            start = SavedStart(sink, arn, lineage.stream.table, world.settings.start, world.now.wall)
-            self._starts[sink, arn] = start
-            self._saving.start(start)
+            stream = lineage.stream
+            self._save_start(
+                SavedStart(sink, arn, stream.table, world.settings.start, world.now.wall, stream.table_id)
+            )
         lineage.begun = not new
 
     def _begin_at_latest(self, lane: Lane, entry: ShardEntry, lineage: Lineage) -> None:
@@ -305,10 +331,14 @@ class Discovery:
             lane.wants_latest = True
         lane.tracker.given = lane.tracker.durable = position
 
-    def started(self) -> None:
-        """The starts are saved: the lanes may begin."""
+    def started(self, starts: Sequence[SavedStart]) -> None:
+        """These are saved: the lanes of a stream may begin once all of its starts are."""
+        if not starts:
+            return
+        self._unsaved_starts -= {(start.sink, start.stream) for start in starts}
+        waiting = {stream for _, stream in self._unsaved_starts}
         for lineage in self._world.lineages.values():
-            if lineage.complete and not lineage.begun:
+            if lineage.complete and not lineage.begun and lineage.stream.arn not in waiting:
                 lineage.begun = True
                 self.begin(lineage)
 
@@ -319,14 +349,19 @@ class Discovery:
 
     def begin_shard(self, lineage: Lineage, entry: ShardEntry) -> None:
         for lane in entry.lanes.values():
-            begins = lane.state is LaneState.WAITING and lineage.may_begin(entry, lane.sink)
-            if begins and self._drained_before(lineage, lane.sink):
+            begins = lane.state is LaneState.WAITING and not lane.unrecorded
+            if begins and lineage.may_begin(entry, lane.sink) and self._drained_before(lineage, lane.sink):
                 orphan = entry.shard.parent is not None and lineage.parent(entry) is None
-                if orphan and not (lane.saved or lane.at_start or lane.decided):
-                    halt(self._world, self._saving, lane, PARENT_GONE, _DECIDE, gap=True)
+                if orphan and not (lane.saved or lane.at_start or lane.passed):
+                    self._gaps.found(lane, GapKind.PARENT_GONE)
                     continue
                 lane.move(LaneEvent.PARENT_FINISHED)
                 self._world.touch(lane.shard)
+
+    def begin_lane(self, lane: Lane) -> None:
+        """A gap at a lane that had not begun is recorded: it begins, if nothing else is in its way."""
+        lineage = self._world.lineages[lane.shard.stream]
+        self.begin_shard(lineage, lineage.shards[lane.shard])
 
     def _drained_before(self, lineage: Lineage, sink: str) -> bool:
         """Whether this sink has finished every earlier stream of the table: an item's changes go on in the new one."""
@@ -351,7 +386,9 @@ class Discovery:
 
     def _forget(self, lineage: Lineage) -> None:
         patience = _MISSING_LISTINGS * self._world.settings.relist_seconds
-        for entry in lineage.forgettable(self._world.now.monotonic - patience):
+        gone = list(lineage.forgettable(self._world.now.monotonic - patience))
+        self._gaps.add_up({entry.key for entry in gone})
+        for entry in gone:
             lineage.remove(entry)
             for sink in entry.lanes:
                 self._cursors.pop((sink, entry.key), None)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from cdc.core import messages as m
-from cdc.core import policy
 from cdc.core.delivery import Delivery
 from cdc.core.discovery import Discovery
 from cdc.core.finishing import Finishing
+from cdc.core.gap_kinds import GapKind
+from cdc.core.gaps import Gaps
 from cdc.core.halting import halt
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.opening import Opening
@@ -19,9 +20,6 @@ from cdc.core.world import DueKey, Settings, SinkEntry, World
 from cdc.errors import CdcError, ErrorKind
 from cdc.model import Place, ShardKey
 from cdc.ports import Instant, Saved
-
-VANISHED = "the shard has left the stream before it was read to its end"
-TRIMMED = "changes expired before they were read"
 
 
 class Engine:
@@ -42,13 +40,14 @@ class Engine:
         remember: Mapping[str, str] | None = None,
     ) -> None:
         self.world = World(settings, {name: SinkEntry(name) for name in sinks})
-        self.world.gaps.extend(saved.gaps)
+        self.world.gaps.update({gap.key: gap for gap in saved.gaps})
         self.world.listings = Budget(settings.listings_per_second)
         self._saving = Saving(self.world)
+        self._gaps = Gaps(self.world, self._saving)
         self.reading = Reading(self.world)
         self._opening = Opening(self.world, self._saving)
         self._delivery = Delivery(self.world, self._saving, self._opening)
-        self._discovery = Discovery(self.world, saved, self._saving, self.reading)
+        self._discovery = Discovery(self.world, saved, self._saving, self._gaps, self.reading)
         self._finishing = Finishing(self.world, self._saving, self._opening, self._discovery)
         self._remember = remember or {}
 
@@ -111,8 +110,9 @@ class Engine:
                 self._delivery.letters_failed(event)
             case m.CursorsSaved():
                 self._saving.saved(event)
-                if event.change.starts:
-                    self._discovery.started()
+                for lane in self._gaps.recorded(event.change.gaps):
+                    self._discovery.begin_lane(lane)
+                self._discovery.started(event.change.starts)
             case m.SaveFailed():
                 self._saving.failed(event)
             case m.StopRequested():
@@ -143,6 +143,8 @@ class Engine:
                 self._opening.flush_again(first)
             case "finish":
                 self._finishing.look()
+            case _:
+                assert_never(kind)
 
     def _start(self) -> None:
         if self._remember:
@@ -156,11 +158,8 @@ class Engine:
 
     def _page(self, event: m.PageRead) -> None:
         entry = self.world.entry(event.reader.shard)
-        if entry is None:
-            return
-        read = self.reading.page(event, entry)
-        if read is None:
-            return
+        if entry is None or (read := self.reading.page(event, entry)) is None:
+            return  # forgotten while the call was on its way
         batch, only = read
         self.world.source_error = None
         self.world.touch(entry.key)
@@ -184,14 +183,16 @@ class Engine:
                 self._read_again_later(entry.key, event.error, rule.remedy)
             case Action.GAP:
                 for lane in lanes:
-                    self._expired(entry, lane, event.error, rule.remedy)
-            case Action.HALT_SHARD | Action.ISOLATE:  # a source has no batches to halve
+                    self._gone(entry, lane, event.error)
+            case Action.HALT_SHARD:
                 for lane in lanes:
-                    halt(self.world, self._saving, lane, event.error.message, rule.remedy)
+                    halt(self.world, lane, event.error.message, rule.remedy)
             case Action.HALT_PIPELINE:
                 self.world.stop(1, event.error.message, rule.remedy)
-            case Action.HOLD_SHARD:
-                raise AssertionError("a source that fails is asked again; it is the sinks' shards that wait")
+            case Action.HOLD_SHARD | Action.ISOLATE:
+                raise AssertionError(
+                    "a source has no batches to halve, and no shard that waits alone at one sink"
+                )
             case _:
                 assert_never(rule.action)
 
@@ -208,42 +209,17 @@ class Engine:
                 remedy=remedy,
             )
 
-    def _expired(self, entry: ShardEntry, lane: Lane, error: CdcError, remedy: str) -> None:
-        """What was to be read is gone: a gap, unless this sink began too late to have had anything of it."""
-        gone = error.kind is ErrorKind.NOT_FOUND
-        began = lane.started if lane.started is not None else self.world.now.monotonic
-        long_ago = self.world.now.monotonic - began > self.world.settings.long_ago_seconds
-        unread = lane.place.place is Place.BEGINNING and (lane.decided or not long_ago)
-        if gone and unread:
+    def _gone(self, entry: ShardEntry, lane: Lane, error: CdcError) -> None:
+        """What was to be read is gone: a gap, unless the lane owes nothing of it."""
+        vanished = error.kind is ErrorKind.NOT_FOUND
+        if vanished and self._gaps.owes_nothing(lane):
             self._delivery.end_unread(entry, lane)
+        elif vanished or self._gaps.is_untold(lane):
+            kind = GapKind.VANISHED if vanished else GapKind.TRIMMED
+            self._gaps.found(lane, kind, error.message)
         else:
-            halt(
-                self.world,
-                self._saving,
-                lane,
-                f"{VANISHED if gone else TRIMMED} ({error.message})",
-                remedy,
-                gap=True,
-            )
-
-    def _look_at_age(self, lane: Lane) -> None:
-        """At the oldest record no call tells that older ones have gone. Where nobody looked for longer than a record
-        lives, some may have."""
-        if (
-            lane.state is LaneState.FLOWING
-            and lane.place.place is Place.BEGINNING
-            and not lane.decided
-            and lane.unread(self.world.now) > self.world.settings.retention_seconds
-        ):
-            remedy = policy.SOURCE[ErrorKind.TRIMMED].remedy
-            halt(
-                self.world,
-                self._saving,
-                lane,
-                f"{TRIMMED} (nothing was read here for a day)",
-                remedy,
-                gap=True,
-            )
+            lane.oldest = lane.place
+            self.world.notice("info", "goes-on-at-oldest", sink=lane.sink, shard=entry.key.shard)
 
     def _settle(self) -> None:
         """What follows on every shard where something moved: claims, children, the next reads."""
@@ -260,7 +236,7 @@ class Engine:
                     if len(self.world.lineages) > 1:
                         self._discovery.begin_later_streams(entry.stream)
                 for lane in entry.lanes.values():
-                    self._look_at_age(lane)
+                    self._gaps.look_at_age(lane)
                     if lane.state is LaneState.UNCLAIMED:
                         claims.setdefault(lane.sink, []).append(lane)
                 self.reading.plan(entry)

@@ -1,10 +1,12 @@
 """When the work is done: `--until-caught-up`, and an orderly end on request."""
 
 from cdc.core.discovery import Discovery
+from cdc.core.gap_kinds import is_request, remedy
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.opening import Opening
 from cdc.core.saving import Saving
 from cdc.core.world import SinkEntry, SinkState, World
+from cdc.ports import SavedGap
 
 _LOOK_SECONDS = 0.2
 
@@ -40,9 +42,9 @@ class Finishing:
     def look(self) -> None:
         if self._world.stopping:
             self._look_for_rest()
-        elif self._world.settings.until_caught_up:
+        else:
             self._look_for_the_end()
-        if not self._world.stopped and (self._world.stopping or self._world.settings.until_caught_up):
+        if not self._world.stopped:
             self.watch()
 
     def _look_for_rest(self) -> None:
@@ -79,25 +81,44 @@ class Finishing:
                 self._discovery.list_all(arn)
         listed = all(self._discovery.listed_at.get(arn, -1.0) >= self._quiet_since for arn in world.lineages)
         if listed and self._saving.clean:
-            if not halted:
-                world.stop(0, "caught up")
-            else:
+            requests = self._requests()
+            if halted:
                 self._stop_for_halted()
+            elif requests:
+                first = requests[0]
+                world.stop(
+                    3,
+                    f"caught up, but for {len(requests)} snapshots that are requested: sink {first.sink}, table "
+                    f"{first.table}: {first.reason}",
+                    remedy(first),
+                )
+            else:
+                world.stop(0, "caught up")
+
+    def _requests(self) -> list[SavedGap]:
+        """Gaps that wait for a snapshot, the newest of each table at each sink."""
+        tables = {lineage.stream.table for lineage in self._world.lineages.values()}
+        newest = {
+            (gap.sink, gap.table): gap
+            for gap in sorted(self._world.gaps.values(), key=lambda gap: gap.newest_at)
+            if is_request(gap) and gap.table in tables and gap.sink in self._world.sinks
+        }
+        return list(newest.values())
 
     def _stop_for_halted(self) -> None:
         lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]
-        gaps = [lane for lane in lanes if lane.gap]
+        at_gaps = [lane for lane in lanes if lane.gap]
         sinks = [sink for sink in self._world.sinks.values() if sink.state is SinkState.HALTED]
-        if sinks and not gaps:
+        if sinks and not at_gaps:
             reason = sinks[0].error.message if sinks[0].error else ""
             self._world.stop(
                 1, f"caught up, but for sink {sinks[0].name}, which is halted: {reason}", sinks[0].remedy
             )
             return
-        first = (gaps or lanes)[0]
+        first = (at_gaps or lanes)[0]
         self._world.stop(
-            3 if gaps else 1,
-            f"caught up, but for {len(gaps or lanes)} halted: sink {first.sink}, shard {first.shard.shard}: "
+            3 if at_gaps else 1,
+            f"caught up, but for {len(at_gaps or lanes)} halted: sink {first.sink}, shard {first.shard.shard}: "
             f"{first.halted_because}",
             first.remedy,
         )

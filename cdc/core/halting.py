@@ -2,7 +2,6 @@
 
 from cdc.core import policy
 from cdc.core.lineage import Hold, Lane, LaneEvent
-from cdc.core.saving import Saving
 from cdc.core.world import World
 from cdc.errors import CdcError
 
@@ -13,21 +12,19 @@ def finished(world: World, lane: Lane) -> None:
     world.touch(lane.shard)
 
 
-def halt(world: World, saving: Saving, lane: Lane, reason: str, remedy: str, *, gap: bool = False) -> None:
-    """This shard stops at this sink; the others go on. A gap is saved, and outlives the process."""
+def stop(world: World, lane: Lane, reason: str, remedy: str, *, gap: bool = False) -> None:
+    """This shard stops at this sink; the others go on. Who finds a gap saves it and tells of it (`Gaps`)."""
     lane.move(LaneEvent.HALT)
     lane.hold = None
     lane.halted_because, lane.remedy, lane.gap = reason, remedy, gap
     world.touch(lane.shard)
-    if gap:
-        saving.gap(lane.sink, lane.shard, saving.tables.get(lane.shard.stream, ""), reason)
+
+
+def halt(world: World, lane: Lane, reason: str, remedy: str) -> None:
+    """This shard stops at this sink in this process, and is tried again by the next one."""
+    stop(world, lane, reason, remedy)
     world.notice(
-        "error",
-        "gap" if gap else "shard-halted",
-        sink=lane.sink,
-        shard=lane.shard.shard,
-        reason=reason,
-        remedy=remedy,
+        "error", "shard-halted", sink=lane.sink, shard=lane.shard.shard, reason=reason, remedy=remedy
     )
 
 

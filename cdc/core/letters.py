@@ -82,9 +82,7 @@ class Letters:
         self._world.later("letters", (event.sink, str(event.id)), policy.backoff(unwritten.failures))
 
     def again(self, id: int) -> None:  # noqa: A002 - the commands' own word
-        letters = self._open.get(id)
-        if letters is not None:
-            self._world.emit(letters)
+        self._world.emit(self._open[id])
 
     def _within_the_limit(self, sink: SinkEntry, shard: ShardKey, rejects: Sequence[Reject]) -> bool:
         limit = self._world.settings.max_dead_letters_per_minute

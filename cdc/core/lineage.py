@@ -10,7 +10,7 @@ sinks do. So the changes of one item, which move from parent to child when a sha
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cdc.core.isolation import Isolation
@@ -18,66 +18,6 @@ from cdc.core.tracker import Tracker
 from cdc.errors import CdcError
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
-
-
-class LaneState(StrEnum):
-    WAITING = "waiting"
-    """Its parent is not finished at this sink."""
-    UNCLAIMED = "unclaimed"
-    """May be read as soon as the sink is open and has been told that this process is its writer."""
-    CLAIMING = "claiming"
-    FLOWING = "flowing"
-    ENDING = "ending"
-    """The end of the shard was given, and is not durable yet."""
-    FINISHED = "finished"
-    """The end of the shard is durable: the children may come."""
-    HALTED = "halted"
-    """A gap, or a batch that the sink will never take: the operator decides."""
-
-
-class LaneEvent(StrEnum):
-    PARENT_FINISHED = "parent finished"
-    CLAIM_SENT = "claim sent"
-    CLAIMED = "claimed"
-    CLAIM_FAILED = "claim failed"
-    SINK_LOST = "sink lost"
-    END_GIVEN = "end given"
-    END_DURABLE = "end durable"
-    HANDED_BACK = "handed back"
-    HALT = "halt"
-
-
-_S, _E = LaneState, LaneEvent
-
-LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
-    (_S.WAITING, _E.PARENT_FINISHED): _S.UNCLAIMED,
-    (_S.UNCLAIMED, _E.CLAIM_SENT): _S.CLAIMING,
-    (_S.CLAIMING, _E.CLAIMED): _S.FLOWING,
-    (_S.CLAIMING, _E.CLAIM_FAILED): _S.UNCLAIMED,
-    (_S.FLOWING, _E.END_GIVEN): _S.ENDING,
-    (_S.ENDING, _E.END_DURABLE): _S.FINISHED,
-    # What the sink or the saved cursor already holds may be the whole shard.
-    (_S.FLOWING, _E.END_DURABLE): _S.FINISHED,
-    # A batch came back: it is read and given again.
-    (_S.FLOWING, _E.HANDED_BACK): _S.FLOWING,
-    (_S.ENDING, _E.HANDED_BACK): _S.FLOWING,
-    (_S.UNCLAIMED, _E.HANDED_BACK): _S.UNCLAIMED,
-    (_S.HALTED, _E.HANDED_BACK): _S.HALTED,
-    # The sink is down: it is opened and claimed again. What it already had may still become durable.
-    (_S.WAITING, _E.SINK_LOST): _S.WAITING,
-    (_S.UNCLAIMED, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.CLAIMING, _E.SINK_LOST): _S.CLAIMING,
-    (_S.FLOWING, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.ENDING, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
-    (_S.HALTED, _E.SINK_LOST): _S.HALTED,
-    (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
-    (_S.WAITING, _E.HALT): _S.HALTED,
-    (_S.FLOWING, _E.HALT): _S.HALTED,
-    (_S.UNCLAIMED, _E.HALT): _S.HALTED,
-    (_S.HALTED, _E.HALT): _S.HALTED,
-}
-
 
 _SHARD_ID = re.compile(r"shardId-(\d{20})-")
 
@@ -138,9 +78,96 @@ class Hold:
     """In a row."""
 
 
+class LaneState(StrEnum):
+    WAITING = "waiting"
+    """Its parent is not finished at this sink."""
+    UNCLAIMED = "unclaimed"
+    """May be read as soon as the sink is open and has been told that this process is its writer."""
+    CLAIMING = "claiming"
+    """The sink is being told."""
+    FLOWING = "flowing"
+    """It is read, and given what is read, whenever the sink can take it."""
+    ENDING = "ending"
+    """The end of the shard was given, and is not durable yet."""
+    FINISHED = "finished"
+    """The end of the shard is durable: the children may come."""
+    HALTED = "halted"
+    """A gap, or a batch that the sink will never take: the operator decides."""
+
+
+class LaneEvent(StrEnum):
+    PARENT_FINISHED = "parent finished"
+    """At this sink, and so is every earlier stream of the table; or there is no parent any more."""
+    CLAIM_SENT = "claim sent"
+    """The sink was asked to take this process for its only writer."""
+    CLAIMED = "claimed"
+    """It does, and has said where it stands, if it keeps positions."""
+    CLAIM_FAILED = "claim failed"
+    """It does not, or was lost meanwhile."""
+    SINK_LOST = "sink lost"
+    """The sink is down, with all its lanes. What it already had may still become durable."""
+    END_GIVEN = "end given"
+    """The sink was given the last batch of the shard."""
+    END_DURABLE = "end durable"
+    """The whole shard is durable at this sink."""
+    HANDED_BACK = "handed back"
+    """The sink gave a batch back: it is read again, and given again with all that follows."""
+    HALT = "halt"
+    """A gap that waits for a decision, a batch that the sink will never take, or a position that it has lost."""
+
+
+_S, _E = LaneState, LaneEvent
+
+LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
+    (_S.WAITING, _E.PARENT_FINISHED): _S.UNCLAIMED,
+    (_S.UNCLAIMED, _E.CLAIM_SENT): _S.CLAIMING,
+    (_S.CLAIMING, _E.CLAIMED): _S.FLOWING,
+    (_S.CLAIMING, _E.CLAIM_FAILED): _S.UNCLAIMED,
+    (_S.FLOWING, _E.END_GIVEN): _S.ENDING,
+    (_S.ENDING, _E.END_DURABLE): _S.FINISHED,
+    # What the sink or the saved cursor already holds may be the whole shard.
+    (_S.FLOWING, _E.END_DURABLE): _S.FINISHED,
+    # A batch came back: it is read and given again.
+    (_S.FLOWING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.ENDING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.UNCLAIMED, _E.HANDED_BACK): _S.UNCLAIMED,
+    (_S.HALTED, _E.HANDED_BACK): _S.HALTED,
+    # The sink is down: it is opened and claimed again. What it already had may still become durable.
+    (_S.WAITING, _E.SINK_LOST): _S.WAITING,
+    (_S.UNCLAIMED, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.CLAIMING, _E.SINK_LOST): _S.CLAIMING,
+    (_S.FLOWING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.ENDING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
+    (_S.HALTED, _E.SINK_LOST): _S.HALTED,
+    (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
+    (_S.WAITING, _E.HALT): _S.HALTED,
+    (_S.FLOWING, _E.HALT): _S.HALTED,
+    (_S.UNCLAIMED, _E.HALT): _S.HALTED,
+}
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One shard at one sink."""
+    """One shard at one sink. What it keeps beside its state, and what has a say in which part of its life:
+
+    WAITING     it begins (`Discovery.begin_shard`) once a whole listing was seen and the starts are saved
+                (`Lineage.complete`, `begun`), its parent and all earlier streams of the table are FINISHED at this sink.
+                Without its parent it has lost what came before, but for one that was there when the sink began
+                (`at_start`), was read before (`saved`), or whose gap was `passed`.
+    CLAIMING    the answer says where it goes on (`positions.resume`): at the farther of the `tracker`'s place and the
+                sink's own of this reset `epoch`; a position that was `kept_by_sink` must be there. `began`: it has been so
+                in this process. `wants_latest`: the first iterator may be at the newest record.
+    FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), a gap of it is to be
+                passed over and still `unrecorded`, it is on `hold` for a schema, its `tracker` has a batch that is not
+                accepted, batches come back or too many are not durable, or `isolation` looks for the change that a refused
+                batch is refused for. From a place where what followed has gone, it is read at the `oldest` record.
+    FINISHED    its `tracker` is durable to the end of the shard.
+    HALTED      `halted_because`, and the `remedy`. A `gap` is saved: the next process begins halted too.
+
+    A gap (`Gaps`) is found by the source's answers, unless the sink `started` too late to have had anything of what is gone;
+    where nobody looked for longer than a record lives (`since`, `evidence`), without an answer.
+    """
 
     sink: str
     shard: ShardKey
@@ -156,8 +183,12 @@ class Lane:
     """The sink's reset epoch; every position that is saved or given carries it."""
     at_start: bool = False
     """Listed when the sink began on this stream: it owes nobody its parents."""
-    decided: bool = False
-    """The operator has decided about a gap here: what is gone is known to be gone."""
+    unrecorded: bool = False
+    """A gap was found here that is to be passed over, and that is not saved yet: nothing is given before it is."""
+    passed: tuple[Position, Instant] | None = None
+    """Where a gap was found and passed over, and when: what had gone from there by then is known to be gone."""
+    oldest: Position | None = None
+    """A place from which what followed has gone: the oldest record that there is comes next."""
     saved: bool = False
     """A cursor of it is in the state store."""
     kept_by_sink: bool = False
@@ -178,6 +209,17 @@ class Lane:
         return self.tracker.given
 
     @property
+    def passed_here(self) -> Instant | None:
+        """When a gap was passed over at the very place where it stands."""
+        if self.passed is None or self.passed[0].order != self.place.order:
+            return None
+        return self.passed[1]
+
+    @property
+    def goes_on_at_oldest(self) -> bool:
+        return self.oldest is not None and self.oldest.order == self.place.order
+
+    @property
     def through(self) -> float | None:
         """Epoch seconds: changes from before it are durable here, but for rounding, skew and late publication."""
         known = [time for time in (self.tracker.durable_created, self.evidence.through) if time is not None]
@@ -185,8 +227,8 @@ class Lane:
 
     def unread(self, now: Instant) -> float:
         """Seconds for which nobody has looked here; by the monotonic clock, which does not jump."""
-        last = self.evidence.last
-        return now.monotonic - max(self.since.monotonic, last.monotonic if last else self.since.monotonic)
+        looked = [self.since, self.evidence.last, self.passed_here]
+        return now.monotonic - max(at.monotonic for at in looked if at is not None)
 
 
 @dataclass(slots=True, eq=False)
@@ -242,7 +284,8 @@ class Lineage:
             if known.shard.parent is None and shard.parent is not None:
                 # A shard that was known from its saved cursor alone.
                 self.children.setdefault(ShardKey(self.stream.arn, shard.parent), []).append(shard.key)
-            known.shard = shard
+            # A parent that was named once stays one: its children wait for it, and are known by it.
+            known.shard = shard if shard.parent is not None else replace(shard, parent=known.shard.parent)
             known.listed = True
         if listing.complete:
             self.complete = True
@@ -272,8 +315,7 @@ class Lineage:
 
     def children_of(self, key: ShardKey) -> Iterator[ShardEntry]:
         for child in self.children.get(key, ()):
-            if child in self.shards:
-                yield self.shards[child]
+            yield self.shards[child]
 
     def forgettable(self, missing_before: float) -> Iterable[ShardEntry]:
         """Shards that every sink has finished, that left the listing (some time ago: listings are not consistent, and

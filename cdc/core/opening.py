@@ -32,7 +32,7 @@ class Opening:
 
     def try_open(self, name: str) -> None:
         sink = self._world.sinks[name]
-        if sink.state is SinkState.DOWN and not self._world.stopping:
+        if sink.state is SinkState.DOWN:
             sink.move(SinkEvent.TRY)
             self._world.emit(OpenSink(name))
 
@@ -40,6 +40,8 @@ class Opening:
         sink = self._world.sinks[event.sink]
         sink.openings += 1
         sink.move(SinkEvent.OPENED_AGAIN if sink.failures else SinkEvent.OPENED)
+        if not sink.is_open:
+            return  # halted meanwhile
         self._world.notice("info", "sink-open", sink=sink.name)
         if sink.batches:
             # Lanes that still have batches here from before are claimed once those are answered for.
@@ -70,9 +72,7 @@ class Opening:
         sink = self._world.sinks[event.sink]
         sink.keeps_positions = event.held is not None
         for shard in event.shards:
-            lane = self._world.lane(event.sink, shard)
-            if lane is None:
-                continue
+            lane = self._world.known_lane(event.sink, shard)
             lane.move(LaneEvent.CLAIMED if sink.is_open else LaneEvent.CLAIM_FAILED)
             if lane.state is LaneState.FLOWING:
                 self._begin(lane, event)
@@ -97,7 +97,6 @@ class Opening:
         if isinstance(position, LostData):
             halt(
                 self._world,
-                self._saving,
                 lane,
                 f"sink {lane.sink} has lost its position, and with it data that was durable there",
                 "restore the destination, or decide with `cdc positions reset`",
@@ -124,9 +123,7 @@ class Opening:
 
     def claim_failed(self, event: ClaimFailed) -> None:
         for shard in event.shards:
-            lane = self._world.lane(event.sink, shard)
-            if lane is not None:
-                lane.move(LaneEvent.CLAIM_FAILED)
+            self._world.known_lane(event.sink, shard).move(LaneEvent.CLAIM_FAILED)
         sink = self._world.sinks[event.sink]
         rule = policy.of_sink(event.error, has_worked=sink.has_worked)
         if rule.action is policy.Action.HALT_PIPELINE:

@@ -16,7 +16,7 @@ from cdc.core.messages import IteratorOpened, OpenIterator, PageRead, Read, Read
 from cdc.core.schedule import Budget
 from cdc.core.world import World
 from cdc.errors import ErrorKind
-from cdc.model import Batch, Place, Position, ShardKey, after, end_of_shard
+from cdc.model import BEGINNING, Batch, Place, Position, ShardKey, after, end_of_shard
 
 _FIRST_POLL_SECONDS = 0.1
 """After the first empty page; doubles up to `idle_poll_seconds`."""
@@ -32,8 +32,11 @@ class Reader:
     key: ReaderKey
     at: Position
     iterator: str | None = None
-    latest_for: frozenset[str] = frozenset()
-    """It began at the newest record, for these sinks. What it passed over others may still need."""
+    only_for: frozenset[str] = frozenset()
+    """It began at the newest record, or at the oldest instead of one that has gone, for these sinks. What it passed over
+    others may still need."""
+    oldest: bool = False
+    """It began at the oldest record, and whatever it stands after has gone."""
     issued: float = 0.0
     busy: bool = False
     due: float = 0.0
@@ -41,13 +44,34 @@ class Reader:
     empty_pages: int = 0
     pages: int = 0
     """Read since it came to where it reads."""
+    aside: "Aside | None" = None
+
+    def turn_to(self, position: Position) -> None:
+        """Goes there and will come back: with the iterator that it left there, if it did. A new one would begin at the same
+        record again, and with as many empty pages as there are before the next one."""
+        left, self.aside = self.aside, None
+        if self.iterator is not None and not (self.only_for or self.oldest):
+            self.aside = Aside(self.at, self.iterator, self.issued)
+        self.go_to(position)
+        if left is not None and left.at.order == position.order:
+            self.iterator, self.issued = left.iterator, left.issued
 
     def go_to(self, position: Position) -> None:
-        self.at, self.iterator, self.latest_for = position, None, frozenset()
+        self.at, self.iterator = position, None
+        self.only_for, self.oldest = frozenset(), False
         self.empty_pages = self.pages = 0
         if not self.failures:
             # What was refused belongs to the shard and not to the place: going elsewhere is no way around it.
             self.due = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Where the only reader of a shard was before, and how it goes on there."""
+
+    at: Position
+    iterator: str
+    issued: float
 
 
 @dataclass(slots=True, eq=False)
@@ -117,8 +141,12 @@ class Reading:
         reader.pages += 1
         reader.issued = now.monotonic
         start = reader.at
-        only = reader.latest_for
+        only = reader.only_for
         last = page.changes[-1].sequence if page.changes else ""
+        behind = reader.oldest and last and int(last) <= start.order[1]
+        if behind:
+            # What was called gone is there after all: it is passed over until what comes after it.
+            last = ""
         if page.next_iterator is None:
             end = end_of_shard(last or start.sequence)
         else:
@@ -131,8 +159,8 @@ class Reading:
             reader.due = now.monotonic + min(idle, _FIRST_POLL_SECONDS * 2.0 ** min(reader.empty_pages, 16))
             reader.empty_pages += 1
         reader.at, reader.iterator = end, page.next_iterator
-        if page.changes:
-            reader.latest_for = frozenset()
+        if last:
+            reader.only_for, reader.oldest = frozenset(), False
         if end.place is Place.END:
             self._shards[entry.key].readers.remove(reader)
         return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body), only
@@ -148,10 +176,10 @@ class Reading:
         served = [
             lane
             for lane in entry.lanes.values()
-            if lane.state is LaneState.FLOWING and lane.place.order == reader.at.order
+            if lane.state is LaneState.FLOWING and not lane.unrecorded and lane.place.order == reader.at.order
         ]
         rule = policy.rule(policy.SOURCE, event.error)
-        if event.error.kind is ErrorKind.TRIMMED and reader.at.place is Place.BEGINNING:
+        if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):
             # The oldest record moved on while this iterator stood before it. Nothing that anybody counted on is gone.
             rule = policy.Rule(policy.Action.REOPEN, rule.remedy)
         if rule.action is policy.Action.REOPEN:
@@ -162,11 +190,11 @@ class Reading:
                 if reader.failures > 1
                 else 0.0
             )
-            reader.latest_for = frozenset()
+            reader.only_for = frozenset()
         elif rule.action is policy.Action.RETRY:
             if reader.iterator is None:
                 self._resolve(reader)
-                reader.latest_for = frozenset()
+                reader.only_for = frozenset()
             reader.due = world.now.monotonic + policy.backoff(reader.failures, salt=event.reader.shard.shard)
         else:
             self._shards[entry.key].readers.remove(reader)
@@ -254,10 +282,14 @@ class Reading:
         # One for each place is enough: two that met there are one too many.
         needed = [next((r for r in readers.readers if r.at.order == order), None) for order in wanted]
         free = next((r for r in readers.readers if not r.busy and r not in needed), None)
-        if free is None and self._world.settings.readers_per_shard == 1:
+        alone = self._world.settings.readers_per_shard == 1
+        if free is None and alone:
             free = next((r for r in readers.readers if not r.busy), None)
         if free is not None:
-            free.go_to(target)
+            if alone:
+                free.turn_to(target)
+            else:
+                free.go_to(target)
             return free
         if len(readers.readers) >= self._world.settings.readers_per_shard:
             return None
@@ -271,14 +303,15 @@ class Reading:
         now = world.now.monotonic
         reader.busy = True
         readers.budget.spend(now)
-        alike = not reader.latest_for or all(lane.sink in reader.latest_for for lane in lanes)
+        alike = not reader.only_for or all(lane.sink in reader.only_for for lane in lanes)
         if reader.iterator is not None and alike and now - reader.issued < world.settings.iterator_seconds:
             world.emit(Read(reader.key, reader.iterator))
             return
-        reader.iterator, reader.latest_for = None, frozenset()
-        if all(self._may_begin_at_latest(lane) for lane in lanes):
-            reader.latest_for = frozenset(lane.sink for lane in lanes)
-        world.emit(OpenIterator(reader.key, reader.at, bool(reader.latest_for)))
+        latest = all(self._may_begin_at_latest(lane) for lane in lanes)
+        reader.iterator, reader.oldest = None, all(lane.goes_on_at_oldest for lane in lanes)
+        apart = latest or reader.oldest
+        reader.only_for = frozenset(lane.sink for lane in lanes) if apart else frozenset()
+        world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest else reader.at, latest))
 
     def _may_begin_at_latest(self, lane: Lane) -> bool:
         waited = self._world.now.monotonic - lane.since.monotonic
@@ -286,10 +319,8 @@ class Reading:
 
     def _resolve(self, reader: Reader) -> None:
         """Once only: a second iterator at the newest record would pass over what came in between."""
-        for sink in reader.latest_for:
-            lane = self._world.lane(sink, reader.key.shard)
-            if lane is not None:
-                lane.wants_latest = False
+        for sink in reader.only_for:
+            self._world.known_lane(sink, reader.key.shard).wants_latest = False
 
     def _find(self, key: ReaderKey) -> Reader | None:
         shard = self._shards.get(key.shard)

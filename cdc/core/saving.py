@@ -9,7 +9,7 @@ from cdc.core.messages import CursorsSaved, Save, SaveFailed
 from cdc.core.unwritten import failed_again
 from cdc.core.world import DueKey, World
 from cdc.model import ShardKey
-from cdc.ports import SavedCursor, SavedGap, SavedStart, StateChange
+from cdc.ports import GapKey, SavedCursor, SavedGap, SavedStart, StateChange
 
 
 class Saving:
@@ -19,7 +19,8 @@ class Saving:
         self._world = world
         self._cursors: dict[tuple[str, ShardKey], Lane] = {}
         self._starts: list[SavedStart] = []
-        self._gaps: list[SavedGap] = []
+        self._gaps: dict[GapKey, SavedGap] = {}
+        self._forget_gaps: list[GapKey] = []
         self._settings: dict[str, str] = {}
         self._forget: list[tuple[str, ShardKey]] = []
         self._saving = False
@@ -30,7 +31,13 @@ class Saving:
     def clean(self) -> bool:
         """All that happened is saved."""
         return not (
-            self._saving or self._cursors or self._starts or self._gaps or self._settings or self._forget
+            self._saving
+            or self._cursors
+            or self._starts
+            or self._gaps
+            or self._forget_gaps
+            or self._settings
+            or self._forget
         )
 
     def dirty(self, lane: Lane, *, at_once: bool = False) -> None:
@@ -45,9 +52,18 @@ class Saving:
         self._settings.update(settings)
         self._schedule(at_once=True)
 
-    def gap(self, sink: str, shard: ShardKey, table: str, reason: str) -> None:
-        self._gaps.append(SavedGap(sink, shard, table, self._world.now.wall, reason))
+    def gap(self, gap: SavedGap) -> None:
+        """Whatever is saved from now on is saved together with it, or later."""
+        self._gaps[gap.key] = gap
         self._schedule(at_once=True)
+
+    def add_up(self, folded: Sequence[GapKey], sums: Sequence[SavedGap]) -> None:
+        """These gaps are from now on in those."""
+        for key in folded:
+            self._gaps.pop(key, None)
+        self._forget_gaps.extend(folded)
+        self._gaps.update({gap.key: gap for gap in sums})
+        self._schedule(at_once=False)
 
     def forget(self, cursors: Sequence[tuple[str, ShardKey]]) -> None:
         for key in cursors:
@@ -78,11 +94,20 @@ class Saving:
                 lane.kept_by_sink,
                 now,
                 lane.through,
+                lane.tracker.durable_created,
             )
             for lane in self._cursors.values()
         ]
-        change = StateChange(cursors, self._starts, self._gaps, self._settings or None, None, self._forget)
-        self._cursors, self._starts, self._gaps, self._settings, self._forget = {}, [], [], {}, []
+        change = StateChange(
+            cursors,
+            self._starts,
+            list(self._gaps.values()),
+            self._settings or None,
+            forget=self._forget,
+            forget_gaps=self._forget_gaps,
+        )
+        self._cursors, self._starts, self._settings, self._forget = {}, [], {}, []
+        self._gaps, self._forget_gaps = {}, []
         self._saving = True
         self._world.emit(Save(change))
 
@@ -109,7 +134,9 @@ class Saving:
             if lane is not None:
                 self._cursors.setdefault((cursor.sink, cursor.shard), lane)
         self._starts = [*change.starts, *self._starts]
-        self._gaps = [*change.gaps, *self._gaps]
+        forgotten = set(self._forget_gaps)
+        self._gaps = {gap.key: gap for gap in change.gaps if gap.key not in forgotten} | self._gaps
+        self._forget_gaps = [*change.forget_gaps, *self._forget_gaps]
         self._forget = [*change.forget, *self._forget]
         self._settings = {**(change.settings or {}), **self._settings}
         unsaved = failed_again(self._world.unsaved, event.error, self._world.now.monotonic)

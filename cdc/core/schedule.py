@@ -35,9 +35,6 @@ class DueHeap(Generic[K]):
         if len(self._heap) > 64 + 4 * len(self._due):
             self._rebuild()
 
-    def cancel(self, key: K) -> None:
-        self._due.pop(key, None)
-
     def next_due(self) -> float | None:
         while self._heap:
             due, _, key = self._heap[0]

@@ -90,7 +90,7 @@ def status(world: World) -> Status:
         error,
         tables,
         finished,
-        tuple(world.gaps),
+        tuple(world.gaps.values()),
         unsaved.error.message if unsaved else "",
         unsaved.remedy if unsaved else "",
     )

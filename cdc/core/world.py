@@ -11,7 +11,7 @@ from cdc.core.schedule import Budget, DueHeap
 from cdc.core.unwritten import Unwritten
 from cdc.errors import CdcError
 from cdc.model import RETENTION_SECONDS, ShardKey
-from cdc.ports import Instant, SavedGap
+from cdc.ports import GapKey, Instant, SavedGap
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Settings:
     """The engine's own settings; seconds, bytes and calls a second."""
 
     start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    on_gap: Literal["halt", "snapshot", "skip"] = "halt"
     until_caught_up: bool = False
     idle_poll_seconds: float = 1.0
     checkpoint_seconds: float = 1.0
@@ -54,20 +55,28 @@ class SinkState(StrEnum):
     DOWN = "down"
     """Waiting for its next try to open."""
     OPENING = "opening"
+    """Being opened, for the first time or again."""
     PROBING = "probing"
     """Open again after a failure: one batch, to be made durable, before the others."""
     UP = "up"
+    """It is claimed and given what is read."""
     HALTED = "halted"
     """Too much would have become dead letters: it is given nothing more in this process."""
 
 
 class SinkEvent(StrEnum):
     TRY = "try"
+    """It is time to open it."""
     OPENED = "opened"
+    """It is open, and has not failed before."""
     OPENED_AGAIN = "opened again"
+    """It is open after a failure."""
     PROVED = "proved"
+    """A batch that it was given since it was opened is durable."""
     FAILED = "failed"
+    """It could not be opened or claimed, or a batch failed for a reason that is not the batch's."""
     HALT = "halt"
+    """More changes were refused within a minute than may become dead letters."""
 
 
 SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
@@ -82,8 +91,13 @@ SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {
     # A late answer of something that was sent before it went down.
     (SinkState.DOWN, SinkEvent.PROVED): SinkState.DOWN,
     (SinkState.OPENING, SinkEvent.PROVED): SinkState.OPENING,
-    **{(state, SinkEvent.HALT): SinkState.HALTED for state in SinkState},
-    **{(SinkState.HALTED, event): SinkState.HALTED for event in SinkEvent},
+    (SinkState.DOWN, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.OPENING, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.PROBING, SinkEvent.HALT): SinkState.HALTED,
+    (SinkState.UP, SinkEvent.HALT): SinkState.HALTED,
+    # It was halted while it opened again; and what it has accepted before still becomes durable.
+    (SinkState.HALTED, SinkEvent.OPENED_AGAIN): SinkState.HALTED,
+    (SinkState.HALTED, SinkEvent.PROVED): SinkState.HALTED,
 }
 
 
@@ -152,8 +166,8 @@ class World:
     stopping: bool = False
     stopped: bool = False
     listings: Budget = field(default_factory=lambda: Budget(5.0))
-    gaps: list[SavedGap] = field(default_factory=list)
-    """All that were ever found, saved ones included."""
+    gaps: dict[GapKey, SavedGap] = field(default_factory=dict)
+    """All that were ever found, those that are not saved yet too."""
     table_errors: dict[str, CdcError] = field(default_factory=dict)
     """Of tables whose stream could not be found out, at the last try."""
     source_error: CdcError | None = None
@@ -201,6 +215,10 @@ class World:
         entry = self.entry(key)
         return entry.lanes.get(sink) if entry is not None else None
 
+    def known_lane(self, sink: str, key: ShardKey) -> Lane:
+        """One that has something on its way, and so cannot have been forgotten."""
+        return self.lineages[key.stream].shards[key].lanes[sink]
+
     def entries(self) -> Iterator[ShardEntry]:
         for lineage in self.lineages.values():
             yield from lineage.shards.values()
@@ -217,6 +235,7 @@ class World:
         tracker = lane.tracker
         return (
             lane.state is LaneState.FLOWING
+            and not lane.unrecorded
             and sink.may_be_given
             and (lane.hold is None or self.now.monotonic >= lane.hold.until)
             and not tracker.returning

@@ -8,6 +8,7 @@ from cdc.errors import CdcError, DeadLetterError, ErrorKind, StateError
 from cdc.model import ShardKey
 from cdc.ports import (
     DeadLetter,
+    GapKey,
     Lease,
     Owner,
     Saved,
@@ -165,12 +166,14 @@ def _changed(saved: Saved, change: StateChange) -> Saved:
         saved = Saved()
     cursors: dict[tuple[str, ShardKey], SavedCursor] = {(c.sink, c.shard): c for c in saved.cursors}
     starts: dict[tuple[str, str], SavedStart] = {(s.sink, s.stream): s for s in saved.starts}
-    gaps: dict[tuple[str, ShardKey, float], SavedGap] = {(g.sink, g.shard, g.found_at): g for g in saved.gaps}
+    gaps: dict[GapKey, SavedGap] = {gap.key: gap for gap in saved.gaps}
     for forgotten in change.forget:
         cursors.pop(forgotten, None)
     cursors |= {(c.sink, c.shard): c for c in change.cursors}
     starts |= {(s.sink, s.stream): s for s in change.starts}
-    gaps |= {(g.sink, g.shard, g.found_at): g for g in change.gaps}
+    for folded in change.forget_gaps:
+        gaps.pop(folded, None)
+    gaps |= {gap.key: gap for gap in change.gaps}
     return Saved(
         tuple(cursors.values()),
         tuple(starts.values()),

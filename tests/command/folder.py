@@ -10,7 +10,15 @@ import yaml
 from tests.dynamodb_streams.tables import REGION
 
 
-def write(folder: Path, endpoint: str, table: str, sinks: Sequence[Mapping[str, Any]], **more: Any) -> Path:
+def write(
+    folder: Path,
+    endpoint: str,
+    table: str,
+    sinks: Sequence[Mapping[str, Any]],
+    *,
+    idle_poll_seconds: float = 0.1,
+    **more: Any,
+) -> Path:
     """`pipeline.yaml` with an admin server at any port."""
     configuration: dict[str, Any] = {
         "version": 1,
@@ -20,7 +28,7 @@ def write(folder: Path, endpoint: str, table: str, sinks: Sequence[Mapping[str, 
             "tables": [table],
             "region": REGION,
             "endpoint_url": endpoint,
-            "idle_poll_seconds": 0.1,
+            "idle_poll_seconds": idle_poll_seconds,
         },
         "sinks": list(sinks),
         "state": {"checkpoint_seconds": 0.1},

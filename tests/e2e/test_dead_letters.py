@@ -244,7 +244,8 @@ def test_a_sink_that_refuses_whole_batches_gets_all_but_what_is_to_blame(
         tables.put(table, at, **({"poison": {"BOOL": True}} if at in poison else {}))
     env = install(tmp_path / "site")
     picky = {"name": "picky", "type": "picky", "path": "./taken", "refuses": ["poison"]}
-    write(tmp_path, tables.url, table, [file_sink(), picky])
+    # A shard is called five times a second: looking for more every 0.1 s takes them from the search.
+    write(tmp_path, tables.url, table, [file_sink(), picky], idle_poll_seconds=1)
     ended = cdc(tmp_path, *RUN, env=env)
     assert ended.code == 0, ended.err
     written = lines(tmp_path / "file.jsonl")

@@ -13,6 +13,7 @@ from tests.command.process import Running, cdc, eventually, running
 from tests.command.proxy import Proxy, proxy
 from tests.dynamodb_streams.canned_server import Reply, error
 from tests.dynamodb_streams.tables import Tables
+from tests.services.server import free_port
 
 RUN = ("run", "pipeline.yaml", "--until-caught-up")
 
@@ -42,6 +43,18 @@ def delivered(folder: Path, *sinks: str) -> None:
             has_them = partial(has_ten, folder / f"{sink}.jsonl")
             eventually(has_them, f"ten changes at {sink}", run=run)
         run.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stalled(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Running]]:
+    """`run --until-caught-up` with a sink that is down, which takes a minute: it runs beside the other tests."""
+    folder = tmp_path_factory.mktemp("stalled")
+    name = tables.create()
+    tables.put_many(name, 10)
+    bus = {"name": "bus", "type": "kafka", "bootstrap_servers": f"127.0.0.1:{free_port()}"}
+    write(folder, tables.url, name, [file_sink(), bus])
+    with running(folder, "--until-caught-up") as run:
+        yield folder, run
 
 
 def test_ends_with_0_and_a_new_sink_starts_alone(tables: Tables, table: str, tmp_path: Path) -> None:

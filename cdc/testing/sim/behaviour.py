@@ -7,6 +7,10 @@ from dataclasses import dataclass
 class Behaviour:
     """Seconds, bytes, counts, and chances from 0 to 1. The defaults are the real service's, at its most agreeable."""
 
+    partitions: int = 1
+    """Shards that a new stream begins with."""
+    stream_seconds: float = 0.0
+    """A stream is ENABLING, or DISABLING, for so long."""
     retention_seconds: float = 24 * 3600.0
     trim_late_seconds: float = 0.0
     """Records are trimmed up to so long after their time; never before (Developer Guide: "at any time" after it)."""

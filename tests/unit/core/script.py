@@ -45,7 +45,8 @@ class Script:
     def __init__(
         self, *sinks: str, settings: Settings | None = None, saved: Saved | None = None, wall: float = START
     ) -> None:
-        self.engine = Engine(settings or Settings(), sinks or ("a",), saved or Saved())
+        self.saved = saved or Saved()
+        self.engine = Engine(settings or Settings(), sinks or ("a",), self.saved)
         self.now = Instant(1000.0, wall)
         self.sent: list[m.Command] = []
         self._seen: dict[type[object], int] = {}

@@ -20,7 +20,7 @@ def cursor(number: int, sink: str = "a", position: object = None) -> SavedCursor
 
 
 def start_of(sink: str = "a", stream: str = STREAM.arn) -> SavedStart:
-    return SavedStart(sink, stream, "orders", "trim-horizon", START)
+    return SavedStart(sink, stream, "orders", "trim-horizon", START, STREAM.table_id)
 
 
 def test_starts_are_saved_before_anything_is_read() -> None:
@@ -208,9 +208,9 @@ def test_a_saved_shard_whose_parent_is_gone_goes_on() -> None:
 
 
 def test_a_saved_shard_that_has_left_the_listing_is_tried_and_is_a_gap() -> None:
-    """Scenario 6."""
+    """Scenario 6. Listings are not consistent: while everything is still kept, the service is asked."""
     saved = Saved(cursors=[cursor(1)], starts=[start_of()])
-    script = Script(saved=saved, wall=START + 30 * 3600.0)
+    script = Script(saved=saved, wall=START + 20 * 3600.0)
     script.flow(shard(2, 1))
     (opened,) = script.new(m.OpenIterator)
     assert opened.reader.shard == key(1)
@@ -388,3 +388,88 @@ def test_until_caught_up_a_table_that_fails_is_not_waited_for_for_ever() -> None
     assert script.stopped.exit_code == 1
     assert "orders" in script.stopped.reason
     assert script.stopped.remedy
+
+
+@pytest.mark.parametrize(("kind", "code"), [(ErrorKind.CONFIGURATION, 2), (ErrorKind.INVALID_REQUEST, 1)])
+def test_where_there_is_no_other_table_what_only_the_operator_can_mend_ends_it(
+    kind: ErrorKind, code: int
+) -> None:
+    script = Script(saved=Saved(starts=[start_of()]))
+    script.send(m.Started())
+    script.send(m.StreamsResolved([], {"orders": source_error(kind)}))
+    assert script.stopped is not None
+    assert script.stopped.exit_code == code
+    assert script.stopped.remedy
+
+
+def test_nothing_begins_on_a_part_of_a_listing() -> None:
+    """What it does not name may be a parent."""
+    script = Script()
+    script.send(m.Started())
+    script.send(m.SinkOpened("a"))
+    script.send(m.StreamsResolved([STREAM]))
+    script.send(m.ShardsListed(STREAM.arn, None, Listing((shard(2, 1),), complete=False)))
+    assert not script.save()
+    assert script.engine.world.entry(key(2)) is None
+    script.wait(61.0)
+    script.listing(shard(1, closed=True), shard(2, 1))
+    script.save()
+    assert script.one(m.Claim).shards == [key(1)]
+
+
+def test_children_that_could_not_be_listed_are_looked_for_again() -> None:
+    script = Script()
+    script.flow(shard(1, closed=True))
+    script.read(end=True)
+    script.durable(script.one(m.Write))
+    for _ in range(3):
+        (look,) = [listing for listing in script.new(m.ListShards) if listing.parent is not None]
+        error = source_error(ErrorKind.UNAVAILABLE)
+        script.send(m.ListingFailed(STREAM.arn, look.parent, error))
+        assert not script.new(m.ListShards)
+        script.wait(3.0)
+    script.listing(shard(2, 1), parent=key(1))
+    assert script.one(m.Claim).shards == [key(2)]
+
+
+def test_a_whole_listing_without_the_children_does_not_hurry_the_next_look() -> None:
+    script = Script()
+    script.flow(shard(1, closed=True))
+    script.read(end=True)
+    script.durable(script.one(m.Write))
+    looks = script.new(m.ListShards)
+    script.send(m.ShardsListed(STREAM.arn, looks[-1].parent, Listing((), complete=False)))
+    due = script.engine.next_due()
+    script.listing(shard(1, closed=True))
+    assert script.engine.next_due() == due
+    assert not script.new(m.ListShards)
+    script.wait(1.0)
+    assert len(script.new(m.ListShards)) == 1
+
+
+def test_a_table_whose_starts_are_saved_later_keeps_none_that_has_begun() -> None:
+    other = replace(STREAM, arn=STREAM.arn.replace("orders", "parcels"), table="parcels")
+    of_other = key(1)._replace(stream=other.arn)
+    script = Script()
+    script.flow(shard(1))
+    script.open_iterators()
+    script.send(m.StreamsResolved([STREAM, other]))
+    listing = Listing((replace(shard(1), key=of_other),), complete=True)
+    script.send(m.ShardsListed(other.arn, None, listing))
+    assert not script.new(m.Claim)
+    script.wait(0.0)
+    script.save()
+    assert script.one(m.Claim).shards == [of_other]
+    assert script.lane(1).state is LaneState.FLOWING
+
+
+def test_a_parent_that_was_named_once_stays_one() -> None:
+    """Services forget the parents of old shards. Whoever waits for one waits."""
+    script = Script()
+    script.flow(shard(1, closed=True), shard(2, 1))
+    script.wait(61.0)
+    script.listing(shard(1, closed=True), shard(2))
+    assert not script.new(m.Claim)
+    script.read(end=True)
+    script.durable(script.one(m.Write))
+    assert script.one(m.Claim).shards == [key(2)]

@@ -349,3 +349,26 @@ def test_nothing_is_said_after_the_end() -> None:
     assert script.stopped is not None
     assert script.send(m.Tick()) == []
     assert script.send(m.SinkOpened("a")) == []
+
+
+def test_everything_below_a_gap_is_not_waited_for() -> None:
+    saved = Saved(
+        cursors=[SavedCursor("a", key(1), after("5"), "orders", False, START)],
+        starts=[SavedStart("a", STREAM.arn, "orders", "trim-horizon", START)],
+        gaps=[SavedGap("a", key(1), "orders", START, "it expired")],
+    )
+    shards = shard(1, closed=True), shard(2, 1, closed=True), shard(3, 2)
+    script = Script(settings=UNTIL, saved=saved)
+    script.flow(*shards)
+    quiet(script, 10.0, *shards)
+    assert code(script) == 3
+
+
+def test_of_two_sinks_that_make_no_progress_one_is_named() -> None:
+    script = Script("a", "b", settings=UNTIL)
+    script.start(shard(1), open_sinks=False)
+    while script.stopped is None and script.now.monotonic < 1300.0:
+        for command in script.new(m.OpenSink):
+            script.send(m.SinkFailed(command.sink, SinkError(ErrorKind.UNAVAILABLE, "nobody there")))
+        quiet(script, 0.5, shard(1))
+    assert [command.exit_code for command in script.sent if isinstance(command, m.Stop)] == [1]

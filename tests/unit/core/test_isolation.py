@@ -200,3 +200,29 @@ def test_the_search_goes_on_after_the_sink_was_away() -> None:
     stream.run()
     assert stream.buried == [20]
     assert stream.delivered == [record for record in range(1, 33) if record != 20]
+
+
+def test_of_two_that_come_back_the_first_is_to_blame() -> None:
+    script = Script()
+    script.flow(shard(1))
+    script.read(1, 2)
+    script.accept(first := script.one(m.Write))
+    script.page(script.one(m.Read), change(3))
+    second = script.one(m.Write)
+    script.fail(first, ErrorKind.REJECTED)
+    script.fail(second, ErrorKind.REJECTED)
+    assert script.notices().count("batch-refused") == 1
+    assert [end.sequence for end in script.lane(1).isolation.ends] == ["1", "2"], "the second is not halved"
+
+
+def test_after_the_signal_nothing_is_given_in_the_place_of_a_dead_letter() -> None:
+    """The letter is durable; the next process is given the change again, and writes the same letter."""
+    script = Script(settings=ONE_ITERATOR)
+    script.flow(shard(1))
+    script.read(7)
+    script.fail(script.one(m.Write), ErrorKind.REJECTED)
+    letters = script.one(m.WriteLetters)
+    script.send(m.StopRequested())
+    script.send(m.LettersWritten("a", key(1), letters.id))
+    assert not script.new(m.Write)
+    assert script.lane(1).tracker.durable == BEGINNING

@@ -1,9 +1,9 @@
 from cdc.core import messages as m
 from cdc.core.status import status
 from cdc.core.world import Settings, SinkState
-from cdc.errors import ErrorKind, SinkError
+from cdc.errors import DeadLetterError, ErrorKind, SinkError
 from cdc.model import Reject, after
-from tests.unit.core.script import Script, change, key, shard
+from tests.unit.core.script import Script, change, key, sequences, shard
 
 
 def rejects(*numbers: int) -> list[Reject]:
@@ -104,8 +104,6 @@ def test_late_answers_do_not_bring_it_back() -> None:
     script = limited(0)
     refuse(script, 1)
     sink = script.engine.world.sinks["a"]
-    script.send(m.SinkOpened("a"))
-    assert sink.state is SinkState.HALTED
     before = sink.error
     script.send(m.SinkFailed("a", SinkError(ErrorKind.UNAVAILABLE, "away")))
     script.send(m.ClaimFailed("a", [], SinkError(ErrorKind.UNAVAILABLE, "away")))
@@ -131,3 +129,43 @@ def test_what_was_on_its_way_still_becomes_durable() -> None:
     script.wait(1.0)
     assert script.stopped is not None
     assert script.stopped.exit_code == 0
+
+
+def test_a_batch_that_comes_back_while_its_letters_are_written_is_given_again() -> None:
+    """They are durable, and counted; the place behind them is not passed, since the one before it came back."""
+    script = limited(None)
+    script.page(script.one(m.Read), change(1))
+    script.accept(first := script.one(m.Write))
+    script.page(script.one(m.Read), change(2), change(3))
+    script.durable(second := script.one(m.Write), rejects(2))
+    letters = script.one(m.WriteLetters)
+    script.fail(first)
+    script.send(m.LettersWritten("a", key(1), letters.id))
+    sink = script.engine.world.sinks["a"]
+    assert (sink.delivered, sink.redelivered, sink.dead_letters) == (0, 3, 1)
+    assert script.lane(1).tracker.durable.sequence == ""
+    script.wait(2.0)
+    script.send(m.SinkOpened("a"))
+    script.claim()
+    script.open_iterators()
+    for read in script.new(m.Read):
+        script.page(read, *map(change, (1, 2, 3)))
+    assert sequences(script.one(m.Write)) == [1, *sequences(second)]
+
+
+def test_letters_that_are_told_twice_are_counted_once() -> None:
+    script = limited(None)
+    (letters,) = refuse(script, 1)
+    script.send(m.LettersWritten("a", key(1), letters.id))
+    assert script.engine.world.sinks["a"].dead_letters == 1
+    assert script.lane(1).tracker.durable == after("1")
+
+
+def test_letters_that_only_another_configuration_helps_end_the_process() -> None:
+    script = limited(None)
+    script.page(script.one(m.Read), change(1))
+    script.durable(script.one(m.Write), rejects(1))
+    letters = script.one(m.WriteLetters)
+    error = DeadLetterError(ErrorKind.STATE_FORMAT, "a newer form", remedy="take the newer version")
+    script.send(m.LettersFailed("a", key(1), letters.id, error))
+    assert script.stopped == m.Stop(1, "dead letters of sink a: a newer form", "take the newer version")

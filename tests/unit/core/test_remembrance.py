@@ -18,6 +18,7 @@ from cdc.core.remembrance import (
     Names,
     Remembered,
     judge,
+    lost_pairs,
 )
 from cdc.model import RETENTION_SECONDS
 from cdc.ports import Saved, SavedStart
@@ -50,6 +51,10 @@ def judged(
 
 def test_nobody_remembers() -> None:
     assert judged(None, Saved()) == judged(None, RIGHT) == Judgement(Finding.RIGHT)
+
+
+def test_where_nobody_remembers_nothing_is_missed() -> None:
+    assert lost_pairs(None, Saved(), [("orders", "file")]) == []
 
 
 def test_they_agree() -> None:

@@ -10,7 +10,6 @@ KEYS = st.integers(0, 5)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("at"), KEYS, TIMES),
-        st.tuples(st.just("cancel"), KEYS, TIMES),
         st.tuples(st.just("pop"), KEYS, TIMES),
     ),
     max_size=200,
@@ -26,9 +25,6 @@ def test_a_heap_is_a_table_of_due_times(steps: list[tuple[str, int, float]]) -> 
             case "at":
                 heap.at(key, time)
                 table[key] = time
-            case "cancel":
-                heap.cancel(key)
-                table.pop(key, None)
             case _:
                 due = [key for key, at in table.items() if at <= time]
                 popped = list(heap.pop_due(time))
