@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 coverage tier2 tier3 soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together and in their order; PARALLEL= runs everything in one process.
 PARALLEL ?= -n 2 --dist loadfile
+# Half of what tier 3 does is to wait for processes, leases and empty pages.
+PARALLEL_TIER3 ?= $(if $(PARALLEL),-n 4 --dist loadfile)
 TIER3 := -m "not soak"
 
 # A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
@@ -46,9 +48,12 @@ coverage: $(VENV)/.dev ## the core's own tests, and every branch of it that they
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS) tests/unit/core
 	$(if $(PYTEST_ARGS),,$(BIN)/python -m coverage report)
 
-tier2: $(VENV)/.dev ## deterministic simulation
-	@echo '== tier 2: deterministic simulation'
-	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim
+tier2: $(VENV)/.dev ## deterministic simulation, and the conformance scenarios
+	@echo '== tier 2: deterministic simulation, and the conformance scenarios'
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/sim tests/conformance
+
+conformance: $(VENV)/.dev ## the twenty scenarios of docs/conformance.md, by the service and by a naive loop
+	$(PYTEST) $(PARALLEL) $(PYTEST_ARGS) tests/conformance
 
 # Services that are already there (make services) stay; those started here are stopped, whatever happens. The start
 # says what it cannot start, and fails for it with CDC_REQUIRE_SERVICES=1; the tests find the rest by .services/env.
@@ -59,10 +64,8 @@ tier3: $(VENV)/.dev ## real services, end to end
 	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
-	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration'; \
-	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration; \
-	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e'; \
-	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e
+	echo '$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e'; \
+	$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e
 
 soak: ## the tests that take minutes: a registry that stops for one, the whole benchmark in small
 	@$(MAKE) --no-print-directory tier3 TIER3='-m soak'

@@ -19,65 +19,6 @@ from cdc.errors import CdcError
 from cdc.model import Listing, Position, Shard, ShardKey, Stream
 from cdc.ports import Instant
 
-
-class LaneState(StrEnum):
-    WAITING = "waiting"
-    """Its parent is not finished at this sink."""
-    UNCLAIMED = "unclaimed"
-    """May be read as soon as the sink is open and has been told that this process is its writer."""
-    CLAIMING = "claiming"
-    FLOWING = "flowing"
-    ENDING = "ending"
-    """The end of the shard was given, and is not durable yet."""
-    FINISHED = "finished"
-    """The end of the shard is durable: the children may come."""
-    HALTED = "halted"
-    """A gap, or a batch that the sink will never take: the operator decides."""
-
-
-class LaneEvent(StrEnum):
-    PARENT_FINISHED = "parent finished"
-    CLAIM_SENT = "claim sent"
-    CLAIMED = "claimed"
-    CLAIM_FAILED = "claim failed"
-    SINK_LOST = "sink lost"
-    END_GIVEN = "end given"
-    END_DURABLE = "end durable"
-    HANDED_BACK = "handed back"
-    HALT = "halt"
-
-
-_S, _E = LaneState, LaneEvent
-
-LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
-    (_S.WAITING, _E.PARENT_FINISHED): _S.UNCLAIMED,
-    (_S.UNCLAIMED, _E.CLAIM_SENT): _S.CLAIMING,
-    (_S.CLAIMING, _E.CLAIMED): _S.FLOWING,
-    (_S.CLAIMING, _E.CLAIM_FAILED): _S.UNCLAIMED,
-    (_S.FLOWING, _E.END_GIVEN): _S.ENDING,
-    (_S.ENDING, _E.END_DURABLE): _S.FINISHED,
-    # What the sink or the saved cursor already holds may be the whole shard.
-    (_S.FLOWING, _E.END_DURABLE): _S.FINISHED,
-    # A batch came back: it is read and given again.
-    (_S.FLOWING, _E.HANDED_BACK): _S.FLOWING,
-    (_S.ENDING, _E.HANDED_BACK): _S.FLOWING,
-    (_S.UNCLAIMED, _E.HANDED_BACK): _S.UNCLAIMED,
-    (_S.HALTED, _E.HANDED_BACK): _S.HALTED,
-    # The sink is down: it is opened and claimed again. What it already had may still become durable.
-    (_S.WAITING, _E.SINK_LOST): _S.WAITING,
-    (_S.UNCLAIMED, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.CLAIMING, _E.SINK_LOST): _S.CLAIMING,
-    (_S.FLOWING, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.ENDING, _E.SINK_LOST): _S.UNCLAIMED,
-    (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
-    (_S.HALTED, _E.SINK_LOST): _S.HALTED,
-    (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
-    (_S.WAITING, _E.HALT): _S.HALTED,
-    (_S.FLOWING, _E.HALT): _S.HALTED,
-    (_S.UNCLAIMED, _E.HALT): _S.HALTED,
-}
-
-
 _SHARD_ID = re.compile(r"shardId-(\d{20})-")
 
 
@@ -137,9 +78,96 @@ class Hold:
     """In a row."""
 
 
+class LaneState(StrEnum):
+    WAITING = "waiting"
+    """Its parent is not finished at this sink."""
+    UNCLAIMED = "unclaimed"
+    """May be read as soon as the sink is open and has been told that this process is its writer."""
+    CLAIMING = "claiming"
+    """The sink is being told."""
+    FLOWING = "flowing"
+    """It is read, and given what is read, whenever the sink can take it."""
+    ENDING = "ending"
+    """The end of the shard was given, and is not durable yet."""
+    FINISHED = "finished"
+    """The end of the shard is durable: the children may come."""
+    HALTED = "halted"
+    """A gap, or a batch that the sink will never take: the operator decides."""
+
+
+class LaneEvent(StrEnum):
+    PARENT_FINISHED = "parent finished"
+    """At this sink, and so is every earlier stream of the table; or there is no parent any more."""
+    CLAIM_SENT = "claim sent"
+    """The sink was asked to take this process for its only writer."""
+    CLAIMED = "claimed"
+    """It does, and has said where it stands, if it keeps positions."""
+    CLAIM_FAILED = "claim failed"
+    """It does not, or was lost meanwhile."""
+    SINK_LOST = "sink lost"
+    """The sink is down, with all its lanes. What it already had may still become durable."""
+    END_GIVEN = "end given"
+    """The sink was given the last batch of the shard."""
+    END_DURABLE = "end durable"
+    """The whole shard is durable at this sink."""
+    HANDED_BACK = "handed back"
+    """The sink gave a batch back: it is read again, and given again with all that follows."""
+    HALT = "halt"
+    """A gap that waits for a decision, a batch that the sink will never take, or a position that it has lost."""
+
+
+_S, _E = LaneState, LaneEvent
+
+LANE: dict[tuple[LaneState, LaneEvent], LaneState] = {
+    (_S.WAITING, _E.PARENT_FINISHED): _S.UNCLAIMED,
+    (_S.UNCLAIMED, _E.CLAIM_SENT): _S.CLAIMING,
+    (_S.CLAIMING, _E.CLAIMED): _S.FLOWING,
+    (_S.CLAIMING, _E.CLAIM_FAILED): _S.UNCLAIMED,
+    (_S.FLOWING, _E.END_GIVEN): _S.ENDING,
+    (_S.ENDING, _E.END_DURABLE): _S.FINISHED,
+    # What the sink or the saved cursor already holds may be the whole shard.
+    (_S.FLOWING, _E.END_DURABLE): _S.FINISHED,
+    # A batch came back: it is read and given again.
+    (_S.FLOWING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.ENDING, _E.HANDED_BACK): _S.FLOWING,
+    (_S.UNCLAIMED, _E.HANDED_BACK): _S.UNCLAIMED,
+    (_S.HALTED, _E.HANDED_BACK): _S.HALTED,
+    # The sink is down: it is opened and claimed again. What it already had may still become durable.
+    (_S.WAITING, _E.SINK_LOST): _S.WAITING,
+    (_S.UNCLAIMED, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.CLAIMING, _E.SINK_LOST): _S.CLAIMING,
+    (_S.FLOWING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.ENDING, _E.SINK_LOST): _S.UNCLAIMED,
+    (_S.FINISHED, _E.SINK_LOST): _S.FINISHED,
+    (_S.HALTED, _E.SINK_LOST): _S.HALTED,
+    (_S.UNCLAIMED, _E.END_DURABLE): _S.FINISHED,
+    (_S.WAITING, _E.HALT): _S.HALTED,
+    (_S.FLOWING, _E.HALT): _S.HALTED,
+    (_S.UNCLAIMED, _E.HALT): _S.HALTED,
+}
+
+
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One shard at one sink."""
+    """One shard at one sink. What it keeps beside its state, and what has a say in which part of its life:
+
+    WAITING     it begins (`Discovery.begin_shard`) once a whole listing was seen and the starts are saved
+                (`Lineage.complete`, `begun`), its parent and all earlier streams of the table are FINISHED at this sink.
+                Without its parent it has lost what came before, but for one that was there when the sink began
+                (`at_start`), was read before (`saved`), or whose gap was `passed`.
+    CLAIMING    the answer says where it goes on (`positions.resume`): at the farther of the `tracker`'s place and the
+                sink's own of this reset `epoch`; a position that was `kept_by_sink` must be there. `began`: it has been so
+                in this process. `wants_latest`: the first iterator may be at the newest record.
+    FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), a gap of it is to be
+                passed over and still `unrecorded`, it is on `hold` for a schema, its `tracker` has a batch that is not
+                accepted, batches come back or too many are not durable, or `isolation` looks for the change that a refused
+                batch is refused for. From a place where what followed has gone, it is read at the `oldest` record.
+    FINISHED    its `tracker` is durable to the end of the shard.
+    HALTED      `halted_because`, and the `remedy`. A `gap` is saved: the next process begins halted too.
+
+    A gap (`Gaps`) is found by the source's answers, unless the sink `started` too late to have had anything of what is gone;
+    where nobody looked for longer than a record lives (`since`, `evidence`), without an answer.
+    """
 
     sink: str
     shard: ShardKey

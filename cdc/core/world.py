@@ -55,20 +55,28 @@ class SinkState(StrEnum):
     DOWN = "down"
     """Waiting for its next try to open."""
     OPENING = "opening"
+    """Being opened, for the first time or again."""
     PROBING = "probing"
     """Open again after a failure: one batch, to be made durable, before the others."""
     UP = "up"
+    """It is claimed and given what is read."""
     HALTED = "halted"
     """Too much would have become dead letters: it is given nothing more in this process."""
 
 
 class SinkEvent(StrEnum):
     TRY = "try"
+    """It is time to open it."""
     OPENED = "opened"
+    """It is open, and has not failed before."""
     OPENED_AGAIN = "opened again"
+    """It is open after a failure."""
     PROVED = "proved"
+    """A batch that it was given since it was opened is durable."""
     FAILED = "failed"
+    """It could not be opened or claimed, or a batch failed for a reason that is not the batch's."""
     HALT = "halt"
+    """More changes were refused within a minute than may become dead letters."""
 
 
 SINK: dict[tuple[SinkState, SinkEvent], SinkState] = {

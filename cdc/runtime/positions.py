@@ -67,54 +67,57 @@ def reset(
         listed = _listed(config, clock)
         tables = {start.stream: start.table for start in saved.starts}
         chosen = _chosen(saved, listed, sink, shard, table, tables)
-        epoch = (saved.epochs or {}).get(sink, 0) + 1
-        rows = {
-            cursor.shard: replace(cursor, position=replace(cursor.position, epoch=epoch))
-            for cursor in saved.cursors
-            if cursor.sink == sink
-        }
-        gaps = {
-            (gap.sink, gap.shard): gap
-            for gap in sorted(saved.gaps, key=lambda gap: gap.newest_at)
-            if not gap.decision or is_request(gap)
-        }
-        forgotten: list[ShardKey] = []
-        done = []
-        for key in chosen:
-            now = clock.now().wall
-            dropped = (
-                [child for child in _descendants(key, listed) if child in rows]
-                if to == "trim-horizon"
-                else []
-            )
-            for child in dropped:
-                del rows[child]
-            forgotten.extend(dropped)
-            position = replace(_target(listed.get(key), to, now), epoch=epoch)
-            rows[key] = SavedCursor(
-                sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
-            )
-            by_hand = SavedGap(
-                sink,
-                key,
-                tables.get(key.stream, ""),
-                now,
-                MEANING[GapKind.RESET].found,
-                kind=GapKind.RESET.value,
-            )
-            known = gaps.get((sink, key), by_hand)
-            gaps[sink, key] = replace(known, decision=f"reset to {to}", decided_at=now)
-            done.append(ResetDone(sink, key, to, len(dropped)))
-        state.save(
-            lease,
-            StateChange(
-                cursors=list(rows.values()),
-                gaps=[gaps[sink, key] for key in chosen],
-                epochs={sink: epoch},
-                forget=[(sink, key) for key in forgotten],
-            ),
-        )
+        change, done = reset_of(saved, listed, sink, chosen, to, clock.now().wall)
+        state.save(lease, change)
     return done
+
+
+def reset_of(
+    saved: Saved,
+    listed: Mapping[ShardKey, Shard],
+    sink: str,
+    chosen: Sequence[ShardKey],
+    to: Target,
+    now: float,
+) -> tuple[StateChange, Sequence[ResetDone]]:
+    """What a reset of these shards saves: `listed` is what the source has, `now` in epoch seconds."""
+    tables = {start.stream: start.table for start in saved.starts}
+    epoch = (saved.epochs or {}).get(sink, 0) + 1
+    rows = {
+        cursor.shard: replace(cursor, position=replace(cursor.position, epoch=epoch))
+        for cursor in saved.cursors
+        if cursor.sink == sink
+    }
+    gaps = {
+        (gap.sink, gap.shard): gap
+        for gap in sorted(saved.gaps, key=lambda gap: gap.newest_at)
+        if not gap.decision or is_request(gap)
+    }
+    forgotten: list[ShardKey] = []
+    done = []
+    for key in chosen:
+        dropped = (
+            [child for child in _descendants(key, listed) if child in rows] if to == "trim-horizon" else []
+        )
+        for child in dropped:
+            del rows[child]
+        forgotten.extend(dropped)
+        position = replace(_target(listed.get(key), to, now), epoch=epoch)
+        rows[key] = SavedCursor(
+            sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
+        )
+        waits = gaps.get((sink, key)) or SavedGap(
+            sink, key, tables.get(key.stream, ""), now, MEANING[GapKind.RESET].found, kind=GapKind.RESET.value
+        )
+        gaps[sink, key] = replace(waits, decision=f"reset to {to}", decided_at=now)
+        done.append(ResetDone(sink, key, to, len(dropped)))
+    change = StateChange(
+        cursors=list(rows.values()),
+        gaps=[gaps[sink, key] for key in chosen],
+        epochs={sink: epoch},
+        forget=[(sink, key) for key in forgotten],
+    )
+    return change, done
 
 
 def _begin_anew(
@@ -191,7 +194,7 @@ def _listed_streams(
         source.close()
 
 
-def _descendants(key: ShardKey, listed: dict[ShardKey, Shard]) -> Iterator[ShardKey]:
+def _descendants(key: ShardKey, listed: Mapping[ShardKey, Shard]) -> Iterator[ShardKey]:
     for child in listed.values():
         if child.parent == key.shard and child.key.stream == key.stream:
             yield child.key

@@ -14,9 +14,10 @@ __all__ = ["CONNECTOR", "DynamoDBStreamsConfig"]
 
 
 def _build(config: DynamoDBStreamsConfig, context: SourceContext) -> "DynamoDBStreams":
+    from connectors.dynamodb_streams.api import Api
     from connectors.dynamodb_streams.source import DynamoDBStreams
 
-    return DynamoDBStreams(config, context)
+    return DynamoDBStreams(config, Api(config, context))
 
 
 def _probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[Seen]:

@@ -1,7 +1,7 @@
 """One call of one API operation: made once, counted once, its failure a `SourceError`."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from botocore.session import Session
 
@@ -12,6 +12,31 @@ from connectors.dynamodb_streams.errors import KNOWN, expired_credentials, sourc
 from connectors.dynamodb_streams.session import BODY, create_client, open_session
 
 T = TypeVar("T")
+
+
+class ServiceCalls(Protocol):
+    """The calls of both services, by the names of their operations."""
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def tables_endpoint(self) -> str: ...
+
+    @property
+    def filters_shards(self) -> bool:
+        """Whether `DescribeStream` has a `ShardFilter`, as far as the client knows."""
+        ...
+
+    def call(self, operation: str, place: str, parse: Callable[[bytes], T], **arguments: Any) -> T:
+        """What `parse` makes of the answer's body.
+
+        Raises:
+            SourceError: of any kind; names the operation and `place`.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class Api:

@@ -8,6 +8,7 @@ from cdc.aws_probe import Calls, Neighbours, ServerClock
 from cdc.connector import Estimate, Seen, SourceContext
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import BEGINNING, RETENTION_SECONDS, Shard, Stream
+from connectors.dynamodb_streams.api import Api
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
 from connectors.dynamodb_streams.permissions import OPERATIONS_OF_A_STREAM, stream_arn, table_arn
 from connectors.dynamodb_streams.readers import other_readers, write_units
@@ -32,7 +33,8 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
     """
     watch, calls = ServerClock(context.clock), Calls("dynamodb")
     counted = replace(context, count_call=calls.counting(context.count_call))
-    source = DynamoDBStreams(config, counted, prepare=watch.attach)
+    api = Api(config, counted, prepare=watch.attach)
+    source = DynamoDBStreams(config, api)
     now = context.clock.now().wall
     seen: list[Seen] = []
     streams: list[Stream] = []
@@ -45,7 +47,7 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
                 stream = source.stream(table)
                 streams.append(stream)
                 shards = source.shards(stream).shards
-                answers = [f"endpoint {source.api.streams_endpoint} answers, the credentials are valid"]
+                answers = [f"endpoint {api.streams_endpoint} answers, the credentials are valid"]
                 still_open += sum(not shard.closed for shard in shards)
                 listings += max(1, -(-len(shards) // SHARDS_A_PAGE))
                 seen += _stream_notes(source, stream, shards, now)
@@ -56,7 +58,7 @@ def probe(config: DynamoDBStreamsConfig, context: SourceContext) -> Sequence[See
                     break  # the others would take as long
     finally:
         source.close()
-    seen = [*answers, *watch.notes(source.api.streams_endpoint), *streams, *seen, *calls.seen]
+    seen = [*answers, *watch.notes(api.streams_endpoint), *streams, *seen, *calls.seen]
     if streams:
         neighbours = Neighbours(config, f"cdc-{context.pipeline}")
         seen += other_readers(neighbours, streams)

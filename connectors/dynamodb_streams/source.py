@@ -1,15 +1,11 @@
 """The port `Source` on DynamoDB Streams."""
 
-from collections.abc import Callable
 from typing import Any, Literal
 
-from botocore.session import Session
-
-from cdc.connector import SourceContext
 from cdc.errors import ErrorKind, SourceError
 from cdc.model import Listing, Page, Place, Position, Shard, ShardKey, Stream
 from connectors.dynamodb_streams import answers
-from connectors.dynamodb_streams.api import Api
+from connectors.dynamodb_streams.api import ServiceCalls
 from connectors.dynamodb_streams.config import DynamoDBStreamsConfig
 
 PAGE_RECORDS = 1000
@@ -21,23 +17,13 @@ class DynamoDBStreams:
 
     Args:
         config: of the source.
-        context: its surroundings.
-        prepare: is given botocore's session before clients are made.
-
-    Raises:
-        SourceError: `CONFIGURATION`, `ACCESS_DENIED`; nothing was called yet.
+        api: makes the calls.
     """
 
-    def __init__(
-        self,
-        config: DynamoDBStreamsConfig,
-        context: SourceContext,
-        *,
-        prepare: Callable[[Session], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, config: DynamoDBStreamsConfig, api: ServiceCalls) -> None:
         self._config = config
-        self.api = Api(config, context, prepare=prepare)
-        self._filters_shards = self.api.filters_shards
+        self._api = api
+        self._filters_shards = self._api.filters_shards
         """Becomes false for good once the service shows that it does not; a race costs one call."""
 
     def shards(self, stream: Stream, *, parent: ShardKey | None = None) -> Listing:
@@ -64,29 +50,29 @@ class DynamoDBStreams:
                 arguments["SequenceNumber"] = position.sequence
             case Place.END:
                 raise ValueError("nothing comes after the end of a shard")
-        return self.api.call(
+        return self._api.call(
             "GetShardIterator", _place(shard), answers.iterator, ShardIteratorType=kind, **arguments
         )
 
     def read(self, shard: ShardKey, iterator: str) -> Page:
-        return self.api.call(
+        return self._api.call(
             "GetRecords", _place(shard), answers.page, ShardIterator=iterator, Limit=PAGE_RECORDS
         )
 
     def close(self) -> None:
-        self.api.close()
+        self._api.close()
 
     def describe(self, stream_arn: str, **arguments: Any) -> answers.StreamDescription:
         """One page of a stream's description."""
-        return self.api.call(
+        return self._api.call(
             "DescribeStream", f"stream {stream_arn}", answers.stream, StreamArn=stream_arn, **arguments
         )
 
     def stream(self, table: str) -> Stream:
         place = f"table {table}"
-        described = self.api.call("DescribeTable", place, answers.table, TableName=table)
+        described = self._api.call("DescribeTable", place, answers.table, TableName=table)
         specification = described.stream_specification
-        where = f"{place} at {self.api.tables_endpoint}"
+        where = f"{place} at {self._api.tables_endpoint}"
         if specification is None or not specification.stream_enabled:
             raise SourceError(
                 ErrorKind.CONFIGURATION,
@@ -105,7 +91,7 @@ class DynamoDBStreams:
             table=table,
             table_id=described.identity(),
             account=account,
-            region=region or self.api.region,
+            region=region or self._api.region,
             created_ms=self._created_ms(arn, described.latest_stream_label),
             view_type=specification.stream_view_type,
             key=key,
@@ -157,7 +143,7 @@ class DynamoDBStreams:
             "aws dynamodb update-table",
             f"--table-name {table}",
             "--stream-specification StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES",
-            f"--region {self.api.region}",
+            f"--region {self._api.region}",
         ]
         if self._config.endpoint_url is not None:
             command.append(f"--endpoint-url {self._config.endpoint_url}")

@@ -10,6 +10,7 @@ from cdc.connector import SourceContext
 from cdc.model import BEGINNING, Change, ShardKey, Stream
 from cdc.ports import Instant
 from connectors.dynamodb_streams import DynamoDBStreamsConfig
+from connectors.dynamodb_streams.api import Api
 from connectors.dynamodb_streams.source import DynamoDBStreams
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-21T02:03:04.567"
@@ -52,7 +53,8 @@ def config(url: str | None, *tables: str, **more: Any) -> DynamoDBStreamsConfig:
 def opened(
     url: str | None, *tables: str, calls: Counter[tuple[str, str]] | None = None, **more: Any
 ) -> Iterator[DynamoDBStreams]:
-    source = DynamoDBStreams(config(url, *tables, **more), context(calls))
+    opened_config = config(url, *tables, **more)
+    source = DynamoDBStreams(opened_config, Api(opened_config, context(calls)))
     try:
         yield source
     finally:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 class Behaviour:
     """Seconds, bytes, counts, and chances from 0 to 1. The defaults are the real service's, at its most agreeable."""
 
+    partitions: int = 1
+    """Shards that a new stream begins with."""
+    stream_seconds: float = 0.0
+    """A stream is ENABLING, or DISABLING, for so long."""
     retention_seconds: float = 24 * 3600.0
     trim_late_seconds: float = 0.0
     """Records are trimmed up to so long after their time; never before (Developer Guide: "at any time" after it)."""
@@ -39,5 +43,9 @@ class Behaviour:
     """`ShardFilter` is known; else it is ignored."""
     stale_read_seconds: float = 0.0
     """A read or scan that is not consistent may see items as they were up to so long ago."""
+    table_seconds: float = 0.0
+    """A table is CREATING, UPDATING or DELETING for so long."""
+    unprocessed: float = 0.0
+    """Chance that an entry of a batch is handed back unprocessed; never all of them."""
     transactions_out_of_order: float = 0.0
     """Chance that a transaction's records are not in the order of its request."""

@@ -1,3 +1,5 @@
+import re
+from dataclasses import fields
 from itertools import product
 
 import pytest
@@ -146,3 +148,9 @@ def test_what_is_removed_is_nobodys_child() -> None:
 def test_a_shards_id_tells_when_it_was_created() -> None:
     assert created_at(ShardKey("arn", "shardId-00000001767225600123-0a1b2c3d")) == 1767225600.123
     assert created_at(ShardKey("arn", "shard-1")) == 0.0
+
+
+def test_whatever_a_lane_keeps_is_told_with_its_life() -> None:
+    told = set(re.findall(r"`(\w+)`", Lane.__doc__ or ""))
+    assert {field.name for field in fields(Lane)} - {"sink", "shard", "state"} <= told
+    assert all(state.name in (Lane.__doc__ or "") for state in (LaneState.WAITING, LaneState.HALTED))

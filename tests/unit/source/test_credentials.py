@@ -97,4 +97,4 @@ def test_a_profile_gives_region_and_credentials(
     server.replies["GetRecords"] = [ok({"Records": []})]
     with opened(server.url, profile="reader", region=None) as source:
         source.read(SHARD, "iterator")
-        assert source.api.region == "eu-north-1"
+        assert source._api.region == "eu-north-1"

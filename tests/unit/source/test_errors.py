@@ -62,7 +62,7 @@ def test_every_operation_maps_its_codes(server: CannedServer) -> None:
         calls: dict[str, Callable[[], object]] = {
             "DescribeTable": lambda: source.stream("orders"),
             "DescribeStream": lambda: source.describe(ARN),
-            "GetShardIterator": lambda: source.api.call(
+            "GetShardIterator": lambda: source._api.call(
                 "GetShardIterator", "shard", bytes, StreamArn=ARN, ShardId="s", ShardIteratorType="LATEST"
             ),
             "GetRecords": lambda: source.read(SHARD, "iterator"),

@@ -1,0 +1,106 @@
+"""What the naive loop has to fail, and how. The service has to pass everything.
+
+`docs/conformance.md` shows this as a table; `test_table.py` compares the two, and both with the tests that there are.
+"""
+
+from tests.conformance.oracle import Kind
+
+TITLES = {
+    1: "The last page of a shard carries records",
+    2: "A split, with interleaved writes to the same keys",
+    3: "A closed shard with three records, for thirty minutes",
+    4: "`kill -9` with ten records of each shard acknowledged",
+    5: "SIGTERM with batches in flight",
+    6: "Away for more than 24 hours",
+    7: "`GetShardIterator` refused on one shard",
+    8: "An iterator expires under back-pressure",
+    9: "A parent disappears while its child is pending",
+    10: "A stream enabled again; a table created again",
+}
+
+PASSES: frozenset[Kind] = frozenset()
+
+_LOST = frozenset({Kind.LOST})
+_HUNG = frozenset({Kind.HUNG})
+_REORDERED = frozenset({Kind.REORDERED})
+_DUPLICATED = frozenset({Kind.DUPLICATED})
+_SILENT_GAP = frozenset({Kind.SILENT_GAP})
+
+NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
+    1: {
+        "live, with records": _LOST,
+        "live, empty page": PASSES,
+        "backlog, with records": _LOST,
+        "backlog, empty page": PASSES,
+    },
+    2: {
+        "backlog, one split": _REORDERED,
+        "backlog, splits of splits": _REORDERED,
+        "live": _REORDERED,
+        "late listings": _REORDERED,
+    },
+    3: {
+        "watched": _DUPLICATED,
+        "terminated and started": _DUPLICATED,
+        "killed and started": _DUPLICATED,
+    },
+    4: {
+        "saved": _DUPLICATED,
+        "trim-horizon, outage": _DUPLICATED,
+        "latest, outage": _LOST,
+        "at any moment": _DUPLICATED,
+    },
+    5: {
+        "in flight": _DUPLICATED,
+        "again and again": _DUPLICATED,
+        "one sink down": _DUPLICATED,
+    },
+    6: {
+        "changes expired": _SILENT_GAP,
+        "some expired": _SILENT_GAP | _DUPLICATED,
+        "idle table": _SILENT_GAP,
+        "an hour to spare": _DUPLICATED,
+        "one sink away": _SILENT_GAP | _DUPLICATED,
+    },
+    7: {
+        "throttled": _HUNG,
+        "limit exceeded": _HUNG,
+        "5xx": _HUNG,
+        "no answer": _HUNG,
+    },
+    8: {
+        "all sinks down": _LOST,
+        "one sink down": _LOST,
+        "a slow sink": _LOST | _DUPLICATED,
+        "before its time": _LOST,
+    },
+    9: {
+        "read before": PASSES,
+        "never known": PASSES,
+        "unread, one sink down": _SILENT_GAP,
+        "unread, process down": _SILENT_GAP,
+    },
+    10: {
+        "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
+        "enabled again, process down": _SILENT_GAP,
+        "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
+        "created again, process down": _SILENT_GAP,
+    },
+}
+"""By scenario and case: every kind of violation that the naive loop is found guilty of; empty: it passes; None: it has
+nothing of what the case is about, and is not asked."""
+
+
+def table() -> str:
+    """In Markdown."""
+    lines = ["| | Case | Service | Naive loop |", "|---|---|---|---|"]
+    for number, cases in NAIVE.items():
+        for index, (case, kinds) in enumerate(cases.items()):
+            name = f"{number}. {TITLES[number]}" if index == 0 else ""
+            found = "not asked" if kinds is None else ", ".join(sorted(kinds)) or "passes"
+            lines.append(f"| {name} | {case} | passes | {found} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

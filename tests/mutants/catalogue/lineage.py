@@ -1,0 +1,222 @@
+"""Parents and children, streams and gaps."""
+
+from tests.mutants.mutant import Edit, Mutant
+
+_LINEAGE = "cdc.core.lineage"
+_DISCOVERY = "cdc.core.discovery"
+_ENGINE = "cdc.core.engine"
+_FINISHED_ONLY = "        return lane is None or lane.state is LaneState.FINISHED\n"
+_SETTLED = "if any(lane.state is LaneState.FINISHED for lane in entry.lanes.values()):"
+_SOME_MOVED = "                if any(lane.state is LaneState.FINISHED for lane in entry.lanes.values()):\n"
+
+MUTANTS = (
+    Mutant(
+        "child-at-read",
+        "A child begins when its parent was read to the end, not when that end is durable: a crash, or a batch that "
+        "comes back, and the order of an item is lost.",
+        (
+            Edit(
+                _LINEAGE,
+                _FINISHED_ONLY,
+                "        return lane is None or lane.state in (LaneState.ENDING, LaneState.FINISHED)\n",
+            ),
+            Edit(_ENGINE, _SETTLED, "if entry.lanes:"),
+        ),
+        "before the end of its parent",
+    ),
+    Mutant(
+        "child-beside-its-parent",
+        "Parent and children are read side by side.",
+        (
+            Edit(_LINEAGE, _FINISHED_ONLY, "        return True\n"),
+            Edit(_ENGINE, _SETTLED, "if entry.lanes:"),
+        ),
+        "before the end of its parent",
+    ),
+    Mutant(
+        "child-of-an-open-parent",
+        "Listings can name the child of a shard that is still open: it begins at once.",
+        (
+            Edit(
+                _LINEAGE,
+                _FINISHED_ONLY,
+                "        return lane is None or lane.state is LaneState.FINISHED or not parent.shard.closed\n",
+            ),
+        ),
+        "before the end of its parent",
+    ),
+    Mutant(
+        "one-sink-holds-a-shards-end",
+        "A child begins when its parent has ended at every sink: one that is stopped holds all the others.",
+        (
+            Edit(
+                _LINEAGE,
+                _FINISHED_ONLY,
+                "        return all(one.state is LaneState.FINISHED for one in parent.lanes.values())\n",
+            ),
+        ),
+        "waits|behind",
+    ),
+    Mutant(
+        "children-looked-for-once",
+        "Children can be listed later than their parent ends. Nobody looks again.",
+        (
+            Edit(
+                _DISCOVERY,
+                "        if looks < _CHILDREN_ATTEMPTS:\n",
+                "        if looks < 0:\n",
+            ),
+            Edit(
+                _DISCOVERY,
+                '            world.later("listing", (event.stream, ""), world.settings.relist_seconds)\n',
+                "",
+            ),
+        ),
+        "misses|waits|late",
+    ),
+    Mutant(
+        "closed-shards-forgotten",
+        "A closed shard that is done with is forgotten while it is still listed: it is found again, and read again.",
+        (
+            Edit(
+                _LINEAGE,
+                "            if entry.missing_since is not None\n"
+                "            and entry.missing_since <= missing_before\n"
+                "            and entry.finished\n",
+                "            if entry.finished\n",
+            ),
+        ),
+        "twice|went back|again",
+    ),
+    Mutant(
+        "forgotten-on-one-listing",
+        "Listings are not consistent: a shard that one of them does not name is forgotten, and comes back.",
+        (Edit(_LINEAGE, "            and entry.missing_since <= missing_before\n", ""),),
+        "twice|went back|again",
+    ),
+    Mutant(
+        "parents-forgotten-before-their-children",
+        "The row of a finished parent goes before its children have one: after a restart nobody knows that it was read.",
+        (
+            Edit(
+                _LINEAGE,
+                "            and all(\n"
+                "                lane.saved or lane.state is LaneState.FINISHED\n"
+                "                for child in self.children_of(entry.key)\n"
+                "                for lane in child.lanes.values()\n"
+                "            )\n",
+                "",
+            ),
+        ),
+        "a gap where nothing expired",
+    ),
+    Mutant(
+        "nothing-forgotten",
+        "Shards come and go, and every one leaves a row and an object: memory and state grow for ever.",
+        (
+            Edit(
+                _DISCOVERY,
+                "        for entry in lineage.forgettable(self._world.now.monotonic - patience):\n",
+                "        for entry in list(lineage.forgettable(self._world.now.monotonic - patience))[:0]:\n",
+            ),
+        ),
+        "rows|live",
+    ),
+    Mutant(
+        "absent-parent-waited-for",
+        "Old parents leave the listing while their children still name them: whoever waits for them waits for ever.",
+        (
+            Edit(
+                _LINEAGE,
+                "        if parent is None:\n            return True\n",
+                "        if parent is None:\n            return entry.shard.parent is None\n",
+            ),
+        ),
+        "misses|not caught up",
+    ),
+    Mutant(
+        "absent-parent-is-a-gap-at-the-start",
+        "On a first start nobody is owed the records of a parent that has gone: no gap.",
+        (
+            Edit(
+                _DISCOVERY,
+                "if orphan and not (lane.saved or lane.at_start or lane.decided):",
+                "if orphan and not (lane.saved or lane.decided):",
+            ),
+        ),
+        "a gap where nothing expired|caught up with",
+    ),
+    Mutant(
+        "vanished-parent-is-no-gap",
+        "After an outage the parent of a shard is neither listed nor saved: its records are gone, and nobody says so.",
+        (
+            Edit(
+                _DISCOVERY,
+                "if orphan and not (lane.saved or lane.at_start or lane.decided):",
+                "if orphan and not (lane.saved or lane.at_start or lane.decided or parent_may_go):",
+            ),
+            Edit(
+                _DISCOVERY,
+                "                orphan = entry.shard.parent is not None and lineage.parent(entry) is None\n",
+                "                orphan = entry.shard.parent is not None and lineage.parent(entry) is None\n"
+                "                parent_may_go = True\n",
+            ),
+        ),
+        "misses|told",
+    ),
+    Mutant(
+        "new-stream-is-no-gap",
+        "A stream that was switched off and on is another stream: what was written in between is in neither, and nobody "
+        "says so.",
+        (
+            Edit(
+                _DISCOVERY,
+                "                if (sink, arn) in self._replaced and lane.state is not LaneState.HALTED:\n",
+                "                if (sink, arn) in () and lane.state is not LaneState.HALTED:\n",
+            ),
+        ),
+        "gap",
+    ),
+    Mutant(
+        "new-stream-beside-the-old-one",
+        "The new stream of a table is read before the old one is drained: the order of an item is lost.",
+        (
+            Edit(
+                _DISCOVERY,
+                "            if begins and self._drained_before(lineage, lane.sink):\n",
+                "            if begins:\n",
+            ),
+        ),
+        "went back|before|order",
+    ),
+    Mutant(
+        "left-stream-not-told",
+        "The table has another stream since the last run, and the old one is gone with what it held: nobody says so.",
+        (
+            Edit(
+                _DISCOVERY,
+                "            self._tell_of_left_streams(event.streams)\n",
+                "            self._tell_of_left_streams([])\n",
+            ),
+        ),
+        "gap",
+    ),
+    Mutant(
+        "gap-not-saved",
+        "A gap is logged, and forgotten with the process: the next one reads on as if nothing had been lost.",
+        (
+            Edit(
+                "cdc.core.halting",
+                "    if gap:\n        saving.gap(",
+                "    if gap and not reason:\n        saving.gap(",
+            ),
+        ),
+        "gap|told|misses|==",
+    ),
+    Mutant(
+        "starts-not-saved-before-reading",
+        "Where a sink begins is saved some time after it began: a crash in between, and LATEST is another place.",
+        (Edit(_DISCOVERY, "        lineage.begun = not new\n", "        lineage.begun = True\n"),),
+        "saved|misses|hole",
+    ),
+)

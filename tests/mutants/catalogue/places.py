@@ -1,0 +1,100 @@
+"""Which position counts."""
+
+from tests.mutants.mutant import Edit, Mutant
+
+_POSITIONS = "cdc.core.positions"
+
+MUTANTS = (
+    Mutant(
+        "sequence-numbers-as-text",
+        "Sequence numbers have 21 to 40 digits: as text, 9 comes after 10.",
+        (
+            Edit(
+                "cdc.model",
+                "    def order(self) -> tuple[int, int]:\n"
+                "        return (self.place, int(self.sequence) if self.place is Place.AFTER else 0)\n",
+                "    def order(self) -> tuple[int, str]:\n"
+                '        return (self.place, self.sequence if self.place is Place.AFTER else "")\n',
+            ),
+        ),
+        "misses|hole|not caught up|passes",
+    ),
+    Mutant(
+        "what-the-sink-holds-ignored",
+        "The sink keeps its position with its data, and nobody asks for it: what the saved position is behind comes twice.",
+        (
+            Edit(
+                _POSITIONS,
+                "for position in (saved.position if saved else None, held)",
+                "for position in (saved.position if saved else held,)",
+            ),
+        ),
+        "twice",
+    ),
+    Mutant(
+        "epochs-ignored-at-claim",
+        "After a reset to the oldest record the sink still holds its old position: the farther one wins, and nothing is "
+        "sent again.",
+        (
+            Edit(
+                _POSITIONS,
+                "        if position is not None and position.epoch == epoch\n",
+                "        if position is not None\n",
+            ),
+        ),
+        "misses|reset",
+    ),
+    Mutant(
+        "lost-data-is-a-fresh-start",
+        "The sink held a position, and with it data, and holds neither any more: the pipeline goes on at the saved one.",
+        (
+            Edit(
+                _POSITIONS,
+                "        and held is None\n",
+                "        and held is None is False\n",
+            ),
+        ),
+        "lost",
+    ),
+    Mutant(
+        "time-filter-for-descendants",
+        "With LATEST, older records of a shard are dropped by their time; a child that is found late has older ones, and "
+        "owes them.",
+        (
+            Edit(
+                "cdc.core.discovery",
+                "        lane = Lane(sink, shard.key, Tracker(position or BEGINNING, position or BEGINNING), epoch=epoch)\n",
+                "        begin = BEGINNING\n"
+                '        if self._world.settings.start == "latest":\n'
+                "            begin = Position(Place.BEGINNING, not_before=self._world.now.wall)\n"
+                "        lane = Lane(sink, shard.key, Tracker(position or begin, position or begin), epoch=epoch)\n",
+            ),
+        ),
+        "misses|passes|not durable",
+    ),
+    Mutant(
+        "children-at-latest",
+        "With LATEST, the child of a shard begins at its newest record, too: what came before is lost.",
+        (
+            Edit(
+                "cdc.core.discovery",
+                "        if gap is not None and not gap.decision:\n            lane.move(LaneEvent.HALT)\n",
+                '        lane.wants_latest = position is None and self._world.settings.start == "latest"\n'
+                "        if gap is not None and not gap.decision:\n            lane.move(LaneEvent.HALT)\n",
+            ),
+        ),
+        "misses|passes|not durable",
+    ),
+    Mutant(
+        "age-by-the-wall-clock",
+        "The wall clock jumps, and a shard that was read a second ago looks as if nobody had read it for a day.",
+        (
+            Edit(
+                "cdc.core.lineage",
+                "return now.monotonic - max(self.since.monotonic, last.monotonic if last else self.since.monotonic)",
+                "return now.wall - max(self.since.wall, last.wall if last else self.since.wall)",
+            ),
+        ),
+        "gap|misses",
+    ),
+)

@@ -1,0 +1,83 @@
+"""What the last long run found, and the page that tells it: `caught.json`, `docs/mutants.md`."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, PARTS
+from tests.mutants.mutant import Mutant
+
+RECORD = Path(__file__).with_name("caught.json")
+PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
+
+_HEAD = """\
+# Mutants
+
+What the tests are worth: the shipped code, broken on purpose in one place at a time. Each of these {count} mistakes is one that a
+reader of DynamoDB Streams has made, or could; most look harmless, and some make everything faster. Each is caught, by the
+simulation at some seed or by a scenario that is about it.
+
+`make mutants` breaks, runs and prints all of it, and runs the code as it is on the same seeds and tests, which has to pass. One
+mutant alone: `python -m tests.mutants child-at-read`. A mutant is a patch to the source of a module, made on its way into a process
+of its own (`tests/mutants`): no file changes. `make test` proves with every change that each patch still fits, and that each
+mutant is still caught.
+
+*Seeds* is how many runs of the simulation it took, from seed 0 on; where there is none, the simulation cannot show it, or needs
+longer than the test that is named.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """How one mutant was caught."""
+
+    seed: int | None
+    """Of the simulation; None: by tests alone."""
+    seeds: int
+    """That it took, the last one included."""
+    said: str
+    """By whoever caught it first."""
+
+
+def load() -> dict[str, Caught]:
+    return {name: Caught(**row) for name, row in json.loads(RECORD.read_text("utf-8")).items()}
+
+
+def save(record: Mapping[str, Caught]) -> None:
+    """Keeps the order of the catalogue."""
+    rows = {name: asdict(record[name]) for name in MUTANTS if name in record}
+    RECORD.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    PAGE.write_text(page(record), "utf-8")
+
+
+def page(record: Mapping[str, Caught]) -> str:
+    parts = [_HEAD.format(count=len(MUTANTS))]
+    for part in PARTS:
+        title = (part.__doc__ or "").strip().rstrip(".")
+        parts.append(
+            f"\n## {title}\n\n| Mutant | What is wrong with it | Caught by | Seeds |\n|---|---|---|---|\n"
+        )
+        parts.extend(_rows(part.MUTANTS, record))
+    return "".join(parts)
+
+
+def _rows(mutants: Iterable[Mutant], record: Mapping[str, Caught]) -> Iterable[str]:
+    for mutant in mutants:
+        caught = record[mutant.name]
+        by = [] if caught.seed is None else [f"the simulation: {_plain(caught.said)}"]
+        by += [_of_test(test) for test in mutant.tests]
+        seeds = "" if caught.seed is None else str(caught.seeds)
+        yield f"| `{mutant.name}` | {mutant.why} | {'; '.join(by)} | {seeds} |\n"
+
+
+def _of_test(test: str) -> str:
+    path, _, name = test.partition("::")
+    file = Path(path).stem
+    if file.startswith("test_") and file[5:7].isdigit() and "conformance" in path:
+        return f"scenario {int(file[5:7])} (`{name}`)"
+    return f"`{path}::{name}`"
+
+
+def _plain(said: str) -> str:
+    return said.partition(": ")[2].partition(": ")[0].replace("|", "\\|")
