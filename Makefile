@@ -12,6 +12,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together and in their order; PARALLEL= runs everything in one process.
 PARALLEL ?= -n 2 --dist loadfile
+# Half of what tier 3 does is to wait for processes, leases and empty pages.
+PARALLEL_TIER3 ?= $(if $(PARALLEL),-n 4 --dist loadfile)
 TIER3 := -m "not soak"
 
 # A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
@@ -62,10 +64,8 @@ tier3: $(VENV)/.dev ## real services, end to end
 	trap stop EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	if [ ! -e .services/env ]; then ours=yes; fi; \
 	$(BIN)/python -m tests.services start --if-possible; \
-	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration'; \
-	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/integration; \
-	echo '$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e'; \
-	$(PYTEST) $(PARALLEL) $(TIER3) $(PYTEST_ARGS) tests/e2e
+	echo '$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e'; \
+	$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e
 
 soak: ## the tests that take minutes: a registry that stops for one, the whole benchmark in small
 	@$(MAKE) --no-print-directory tier3 TIER3='-m soak'

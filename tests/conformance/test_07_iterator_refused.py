@@ -5,7 +5,7 @@ from cdc.testing.sim.failures import NoAnswerError, ServiceError
 from tests.conformance.oracle import Kind, Oracle, changes, verify
 from tests.conformance.scenario import Trial, conformance
 
-_ERRORS: dict[str, Exception] = {
+_ERRORS: dict[str, ServiceError | NoAnswerError] = {
     "throttled": ServiceError("ThrottlingException", "Rate exceeded"),
     "limit exceeded": ServiceError("LimitExceededException", "Too many operations for a given subscriber"),
     "5xx": ServiceError("InternalServerError", "Internal server error", status=500),

@@ -64,11 +64,12 @@ def example() -> dict[str, Any]:
     return parsed
 
 
-def changed(row: Row) -> dict[str, Any]:
-    """The example with the row's changes."""
+def changed(*rows: Row) -> dict[str, Any]:
+    """The example with the rows' changes."""
     document = example()
-    part = document.get(row.part) or next(sink for sink in document["sinks"] if sink["name"] == row.part)
-    part.update(row.changes)
+    for row in rows:
+        part = document.get(row.part) or next(sink for sink in document["sinks"] if sink["name"] == row.part)
+        part.update(row.changes)
     return document
 
 
