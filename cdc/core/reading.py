@@ -50,7 +50,7 @@ class Reader:
         """Goes there and will come back: with the iterator that it left there, if it did. A new one would begin at the same
         record again, and with as many empty pages as there are before the next one."""
         left, self.aside = self.aside, None
-        if self.iterator is not None and not self.only_for:
+        if self.iterator is not None and not (self.only_for or self.oldest):
             self.aside = Aside(self.at, self.iterator, self.issued)
         self.go_to(position)
         if left is not None and left.at.order == position.order:
