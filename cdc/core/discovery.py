@@ -155,7 +155,7 @@ class Discovery:
         for (sink, key), cursor in self._cursors.items():
             if key.stream in named or cursor.table not in tables or sink not in self._world.sinks:
                 continue
-            if cursor.position.place is Place.END or self._gaps.is_decided(sink, key):
+            if cursor.position.place is Place.END or self._gaps.is_left(sink, key):
                 done.append((sink, key))
             else:
                 self._gaps.left(sink, key, cursor.table, cursor.position.sequence)

@@ -57,7 +57,9 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     },
     6: {
         "changes expired": _SILENT_GAP,
+        "changes expired, skip": _SILENT_GAP,
         "some expired": _SILENT_GAP | _DUPLICATED,
+        "some expired, skip": _SILENT_GAP | _DUPLICATED,
         "idle table": _SILENT_GAP,
         "an hour to spare": _DUPLICATED,
         "one sink away": _SILENT_GAP | _DUPLICATED,
@@ -83,8 +85,11 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down": _SILENT_GAP,
+        "enabled again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
+        "enabled again, process down, rest unread": _SILENT_GAP,
         "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "created again, process down": _SILENT_GAP,
+        "created again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
     },
 }
 """By scenario and case: every kind of violation that the naive loop is found guilty of; empty: it passes; None: it has
