@@ -211,7 +211,6 @@ class Stream:
         place = bisect_right(self._lows, low)
         self._by_hash.insert(place, shard)
         self._lows.insert(place, low)
-        self._due = 0.0
         return shard
 
 

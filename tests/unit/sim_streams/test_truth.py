@@ -95,6 +95,15 @@ def test_the_records_of_a_stream_that_is_gone_are_lost_though_trimming_is_late()
     assert record.shard.is_trimmed(record)
 
 
+def test_a_shard_that_nothing_was_due_for_goes_a_day_after_it_was_closed() -> None:
+    world = World(rollover_seconds=0.0)
+    shard = world.only_shard()
+    (child,) = world.sim.control.roll(world.arn)
+    world.now += 24 * HOUR + 1
+    assert [listed["ShardId"] for listed in world.shards()] == [child]
+    assert shard != child
+
+
 def test_half_of_a_surrogate_pair_is_recorded_as_any_text() -> None:
     world = World()
     item = {"pk": {"S": "k"}, "text": {"S": "\ud83d"}}
