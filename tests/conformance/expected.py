@@ -49,10 +49,12 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "trim-horizon, outage": _DUPLICATED,
         "latest, outage": _LOST,
         "at any moment": _DUPLICATED,
+        "at any moment of a split": _DUPLICATED,
     },
     5: {
         "in flight": _DUPLICATED,
         "again and again": _DUPLICATED,
+        "at a shard's end": _DUPLICATED,
         "one sink down": _DUPLICATED,
     },
     6: {
@@ -65,10 +67,11 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "one sink away": _SILENT_GAP | _DUPLICATED,
     },
     7: {
-        "throttled": _HUNG,
-        "limit exceeded": _HUNG,
-        "5xx": _HUNG,
-        "no answer": _HUNG,
+        **{
+            f"{when}{error}": _HUNG
+            for error in ("throttled", "limit exceeded", "5xx", "no answer")
+            for when in ("", "live, ")
+        },
     },
     8: {
         "all sinks down": _LOST,
