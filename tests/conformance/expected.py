@@ -88,6 +88,7 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down": _SILENT_GAP,
+        "enabled again, one sink behind": _SILENT_GAP | _HUNG,
         "enabled again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down, rest unread": _SILENT_GAP,
         "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
