@@ -47,6 +47,11 @@ def _rough(calm: Behaviour) -> Behaviour:
     )
 
 
+def _slow() -> Destination:
+    """Behind the others most of the time: a shard has two readers."""
+    return Destination("archive", accept_seconds=0.7, commit_seconds=2.0)
+
+
 # Not DescribeTable: a first start that cannot ask for its tables ends with 2.
 _FAULTS = {"GetRecords": 0.03, "GetShardIterator": 0.05, "DescribeStream": 0.05}
 
@@ -67,7 +72,8 @@ class Trial:
     ) -> World:
         if not self.role.rough:
             return World(seed=seed, behaviour=behaviour, destinations=destinations, create=create)
-        world = World(seed=seed, behaviour=_rough(behaviour), destinations=destinations, create=create)
+        made = destinations or [Destination("bus"), Destination("lake", exactly_once=True), _slow()]
+        world = World(seed=seed, behaviour=_rough(behaviour), destinations=made, create=create)
         for operation, chance in _FAULTS.items():
             world.sim.control.chance(operation, chance)
         return world

@@ -26,9 +26,9 @@ from tests.integration.sim.edges import (
     settings_edges,
     transaction_edges,
 )
-from tests.integration.sim.random_requests import RandomRequests
 from tests.integration.sim.wire import Wire, wire_to
 from tests.services.dynamodb_local import DynamoDB
+from tests.sim_tables.random_requests import RandomRequests
 from tests.sim_tables.world import STREAM, World, table_of
 
 pytestmark = pytest.mark.integration

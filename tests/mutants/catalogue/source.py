@@ -32,7 +32,13 @@ MUTANTS = (
     Mutant(
         "vanished-shard-is-an-outage",
         "A shard that is not there any more is asked for again and again, as if the service were away.",
-        (Edit("cdc.aws", '    "ResourceNotFoundException": ErrorKind.NOT_FOUND,\n', '    "ResourceNotFoundException": ErrorKind.UNAVAILABLE,\n'),),
+        (
+            Edit(
+                "cdc.aws",
+                '    "ResourceNotFoundException": ErrorKind.NOT_FOUND,\n',
+                '    "ResourceNotFoundException": ErrorKind.UNAVAILABLE,\n',
+            ),
+        ),
         "not caught up",
     ),
 )

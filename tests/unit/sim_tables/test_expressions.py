@@ -80,6 +80,9 @@ def placeholders(*expressions: str) -> dict[str, Any]:
         ("size(n) = :one", False),
         ("size(nope) <> :one", True),
         ("(n = :one OR n = :n) AND NOT (t = :s)", True),
+        ("((n) = (:n) AND size((l)) = (:three))", True),
+        ("((n) IN ((:one), :n)) OR (s) BETWEEN (:s) AND (:s)", True),
+        ("attribute_exists((n)) AND contains((ns), (:three))", True),
     ],
 )
 def test_conditions(world: World, condition: str, holds: bool) -> None:
@@ -103,6 +106,9 @@ def test_conditions(world: World, condition: str, holds: bool) -> None:
     [
         ("SET n = n + :one", {"n": {"N": "6"}}),
         ("SET n = :one - n", {"n": {"N": "-4"}}),
+        ("SET n = (n + :one)", {"n": {"N": "6"}}),
+        ("SET n = ((n) + (m.x))", {"n": {"N": "6"}}),
+        ("SET n = (if_not_exists((nope), (:one))) + n", {"n": {"N": "6"}}),
         ("SET n = s, s = n", {"n": ITEM["s"], "s": ITEM["n"]}),
         ("SET fresh = if_not_exists(fresh, :one)", {"fresh": {"N": "1"}}),
         ("SET n = if_not_exists(n, :one)", {}),
@@ -222,22 +228,110 @@ def test_projections(world: World, wanted: str, found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "more",
+    ("condition", "says"),
     [
-        {"ConditionExpression": "n = :undefined"},
-        {"ConditionExpression": "#undefined = n"},
-        {"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeNames": {"#unused": "n"}},
-        {"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeValues": {":unused": {"S": "n"}}},
-        {"ExpressionAttributeNames": {"#n": "n"}},
-        {"ConditionExpression": "status = m"},
-        {"ConditionExpression": "((n = m))"},
-        {"ConditionExpression": "n = n"},
-        {"ConditionExpression": "n = m" + " " * 4096},
-        {"ConditionExpression": " OR ".join(["n = m"] * 200)},
-        {"ConditionExpression": "n = m; l = m"},
+        ("", "empty"),
+        ("   ", "empty"),
+        ("n", "Syntax error"),
+        ("n =", "Syntax error"),
+        ("n = 1", "Syntax error"),
+        ("n = m l", "Syntax error"),
+        ("n = m; l = m", "Syntax error"),
+        ("n[a] = m", "Syntax error"),
+        ("n BETWEEN m", "Syntax error"),
+        ("n[2147483648] = m", "List index"),
+        (".".join("n" * 33) + " = m", "nesting"),
+        ("n = m" + " " * 4096, "maximum allowed size"),
+        (" OR ".join(["n = m"] * 200), "too many operators"),
+        ("n IN (" + ", ".join(["m"] * 101) + ")", "number of operands: 101"),
+        ("status = m", "reserved keyword: status"),
+        ("((n = m))", "redundant parentheses"),
+        ("((n)) = m", "redundant parentheses"),
+        ("((n = m)) OR n = l", "redundant parentheses"),
+        ("(n = m) = l", "Syntax error"),
+        ("(n).m = l", "Syntax error"),
+        ("(n = m", "Syntax error"),
+        ("n = n", "distinct"),
+        ("n IN (m, n)", "distinct"),
+        ("n BETWEEN n AND m", "distinct"),
+        ("contains(n, n)", "distinct"),
+        ("foo(n)", "Invalid function name"),
+        ("n = foo(m)", "Invalid function name"),
+        ("n = contains(m, l)", "not allowed to be used this way"),
+        ("list_append(n, m)", "not allowed"),
+        ("size(n)", "Syntax error"),
+        ("attribute_exists(n, m)", "number of operands: 2"),
+        ("attribute_exists(:n)", "requires a document path"),
+        ("attribute_type(n, m)", "operand type"),
+        ("attribute_type(n, :s)", "Invalid attribute type name"),
+        ("attribute_type(n, :one)", "operand type: N"),
+        ("begins_with(n, size(m))", "operand type: N"),
+        ("n < :map", "operand type: M"),
+        ("size(:one) = n", "operand type: N"),
+        ("n BETWEEN :one AND :s", "same data type"),
+        ("n BETWEEN :six AND :one", "upper bound"),
+        ("n = :undefined", "not defined; attribute value: :undefined"),
+        ("#undefined = n", "not defined; attribute name: #undefined"),
     ],
 )
-def test_expressions_that_are_refused(world: World, more: dict[str, Any]) -> None:
-    with pytest.raises(ServiceError) as error:
-        world.call("PutItem", {"TableName": "orders", "Item": ITEM, **more})
+def test_conditions_that_are_refused(world: World, condition: str, says: str) -> None:
+    with pytest.raises(ServiceError, match=says) as error:
+        world.call(
+            "PutItem",
+            {
+                "TableName": "orders",
+                "Item": ITEM,
+                "ConditionExpression": condition,
+                **placeholders(condition),
+            },
+        )
     assert error.value.code == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("update", "says"),
+    [
+        ("DROP n", "Syntax error"),
+        ("SET n = m SET s = m", "can only be used once"),
+        ("SET n = m,", "Syntax error"),
+        ("SET n = size(m)", "not allowed"),
+        ("SET n = foo(m)", "Invalid function name"),
+        ("SET n = if_not_exists(:one, m)", "requires a document path"),
+        ("SET n = list_append(m)", "Syntax error"),
+        ("SET n = m + s + s", "Syntax error"),
+        ("SET n = (m + s) + s", "Syntax error"),
+        ("SET n = m + (s + s)", "Syntax error"),
+        ("SET (n) = m", "Syntax error"),
+        ("SET n = ((m))", "redundant parentheses"),
+        ("SET n = ((m + s))", "redundant parentheses"),
+        ("ADD n m", "Syntax error"),
+    ],
+)
+def test_updates_that_are_none(world: World, update: str, says: str) -> None:
+    with pytest.raises(ServiceError, match=says):
+        world.call(
+            "UpdateItem",
+            {"TableName": "orders", "Key": KEY, "UpdateExpression": update, **placeholders(update)},
+        )
+    assert world.tables.items("orders") == []
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"ExpressionAttributeNames": {"#n": "n"}}, "only be specified when using expressions"),
+        ({"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeNames": {"#n": "n"}}, "unused"),
+        (
+            {"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeNames": {"n": "n"}},
+            "invalid key",
+        ),
+        ({"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeNames": {}}, "must not be empty"),
+        (
+            {"ConditionExpression": "attribute_exists(n)", "ExpressionAttributeValues": {":n": {"S": "n"}}},
+            "unused",
+        ),
+    ],
+)
+def test_placeholders_that_are_refused(world: World, more: dict[str, Any], says: str) -> None:
+    with pytest.raises(ServiceError, match=says):
+        world.call("PutItem", {"TableName": "orders", "Item": ITEM, **more})
