@@ -35,7 +35,7 @@ def test_nothing_that_was_acknowledged_is_lost_or_comes_twice(trial: Trial, case
     world = _four_shards(trial)
     subject = trial.subject(world, Options(start="latest" if case == "latest, outage" else "trim-horizon"))
     subject.start()
-    world.advance(200.0)
+    world.advance(100.0)
     _ten_for_each_shard(world)
     world.advance(20.0)
     subject.kill()

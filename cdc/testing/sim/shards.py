@@ -86,8 +86,20 @@ class Shard:
             trimmed += 1
         self.trimmed = trimmed
         if self.closed_at is not None and trimmed == len(records) and not self.gone:
-            last = records[-1].written_at if records and self.goes_early else self.closed_at
-            self.gone = last < horizon
+            self.gone = self._goes_after() < horizon
+
+    def due(self, retention_seconds: float) -> float:
+        """When time changes it next."""
+        due = self.rolls_over_at if self.is_open else float("inf")
+        kept = retention_seconds + self.trims_late
+        if self.trimmed < len(self.records):
+            return min(due, self.records[self.trimmed].written_at + kept)
+        return due if self.is_open else min(due, self._goes_after() + kept)
+
+    def _goes_after(self) -> float:
+        """Of a closed one: what has to be too old before it leaves the stream."""
+        assert self.closed_at is not None
+        return self.records[-1].written_at if self.records and self.goes_early else self.closed_at
 
     def ancestors(self) -> "list[Shard]":
         """From the parent upwards."""

@@ -108,6 +108,17 @@ CONDITIONS = (
         "#undefined = n",
         "n = :undefined",
     ),
+    *(
+        "(n) = m",
+        "((n)) = m",
+        "n = (m)",
+        "(size(l)) = n",
+        "((n) = m)",
+        "(n = m) = l",
+        "((n = m)) OR n = l",
+        "(n).a = m",
+    ),
+    *("n IN ((m), l)", "size((l)) = n", "attribute_exists((n))", "NOT ((n = m))", "(n = m"),
     *(".".join("n" * 32) + " = m", ".".join("n" * 33) + " = m", " OR ".join(["n = m"] * 100)),
 )
 UPDATES = (
@@ -143,6 +154,15 @@ UPDATES = (
         "SET n = if_not_exists(nope)",
         "SET n = list_append(n)",
         "DROP n",
+        *(
+            "SET q = (n + n)",
+            "SET q = (n) + n",
+            "SET q = n + (m.a)",
+            "SET q = ((n + n))",
+            "SET q = (n + n) + n",
+        ),
+        *("SET q = ((n))", "SET q = if_not_exists((n), (m))", "SET q = list_append((l), l)", "SET (q) = n"),
+        *("SET q = n + (n - n)", "SET q = ((n) + n)", "REMOVE (q)"),
     ),
     *(
         "SET nope.a = n",

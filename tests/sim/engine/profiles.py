@@ -26,7 +26,10 @@ _KINDS: tuple[WriteKind, ...] = ("put",) * 6 + ("update",) * 3 + ("delete", "tra
 
 def plan_of(seed: int) -> Plan:
     dice = Dice(seed)
-    return _real_day(seed, dice) if dice.of("length of a day").random() < 0.1 else _short_day(seed, dice)
+    drawn = dice.of("length of a day").random()
+    if drawn < 0.08:
+        return _real_day(seed, dice)
+    return _too_long(seed, dice) if drawn < 0.24 else _short_day(seed, dice)
 
 
 def _short_day(seed: int, dice: Dice) -> Plan:
@@ -151,6 +154,49 @@ def _real_day(seed: int, dice: Dice) -> Plan:
     )
 
 
+def _too_long(seed: int, dice: Dice) -> Plan:
+    """Records live for a hundred seconds, and somebody is away for longer: everybody, or a sink."""
+    short = _short_day(seed, dice)
+    rng = dice.of("too long")
+    day, writing = 100.0, 260.0
+    at = 20.0 + rng.random() * 100.0
+    seconds = day + rng.choice([5.0, 30.0])
+    all_away = rng.random() < 0.5
+    slower = writing / short.writing
+
+    def away(sink: PlannedSink) -> PlannedSink:
+        if sink.late_after is not None or sink.name == "sink0":
+            return replace(sink, late_after=None if all_away else sink.late_after)
+        outage = (BEGIN + at, BEGIN + at + seconds)
+        return replace(sink, poison=0, temper=replace(sink.temper, outages=() if all_away else (outage,)))
+
+    return replace(
+        short,
+        settings=replace(
+            short.settings,
+            on_gap=rng.choice(["skip", "snapshot"]),
+            readers_per_shard=2,
+            long_ago_seconds=day * 23 / 24,
+            retention_seconds=day,
+            max_dead_letters_per_minute=None,
+        ),
+        behaviour=replace(
+            short.behaviour,
+            retention_seconds=day,
+            trim_late_seconds=rng.choice([0.0, 10.0]),
+            rollover_seconds=rng.choice([0.0, 45.0]),
+        ),
+        writes=tuple(replace(write, at=write.at * slower) for write in short.writes),
+        reshapes=tuple(replace(one, at=one.at * slower) for one in short.reshapes),
+        sinks=tuple(away(sink) for sink in short.sinks),
+        writing=writing,
+        jumps=(),
+        absence=(at, seconds) if all_away else None,
+        gaps=True,
+        drain=400.0,
+    )
+
+
 def _writes(rng: Random, tables: int, writing: float) -> tuple[Write, ...]:
     """At least 520 changes."""
     items = rng.choice([6, 20, 60])
@@ -191,7 +237,7 @@ def _sinks(dice: Dice, writing: float, readers: int, day: float, *, new: bool) -
         if number == well:
             temper = Temper(accept=own.choice([0.01, 0.1]), commit=own.choice([0.01, 0.3]))
             poison = refuses = 0
-            late_after = 30.0 if readers > 1 else 150.0
+            late_after = 45.0 if readers > 1 else 150.0
         is_new = new and number == count - 1 and number != well and own.random() < 0.25
         sinks.append(PlannedSink(f"sink{number}", keeps, refuses, poison, temper, is_new, late_after))
     return tuple(sinks)

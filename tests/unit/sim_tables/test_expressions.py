@@ -80,6 +80,9 @@ def placeholders(*expressions: str) -> dict[str, Any]:
         ("size(n) = :one", False),
         ("size(nope) <> :one", True),
         ("(n = :one OR n = :n) AND NOT (t = :s)", True),
+        ("((n) = (:n) AND size((l)) = (:three))", True),
+        ("((n) IN ((:one), :n)) OR (s) BETWEEN (:s) AND (:s)", True),
+        ("attribute_exists((n)) AND contains((ns), (:three))", True),
     ],
 )
 def test_conditions(world: World, condition: str, holds: bool) -> None:
@@ -103,6 +106,9 @@ def test_conditions(world: World, condition: str, holds: bool) -> None:
     [
         ("SET n = n + :one", {"n": {"N": "6"}}),
         ("SET n = :one - n", {"n": {"N": "-4"}}),
+        ("SET n = (n + :one)", {"n": {"N": "6"}}),
+        ("SET n = ((n) + (m.x))", {"n": {"N": "6"}}),
+        ("SET n = (if_not_exists((nope), (:one))) + n", {"n": {"N": "6"}}),
         ("SET n = s, s = n", {"n": ITEM["s"], "s": ITEM["n"]}),
         ("SET fresh = if_not_exists(fresh, :one)", {"fresh": {"N": "1"}}),
         ("SET n = if_not_exists(n, :one)", {}),
@@ -240,6 +246,11 @@ def test_projections(world: World, wanted: str, found: dict[str, Any]) -> None:
         ("n IN (" + ", ".join(["m"] * 101) + ")", "number of operands: 101"),
         ("status = m", "reserved keyword: status"),
         ("((n = m))", "redundant parentheses"),
+        ("((n)) = m", "redundant parentheses"),
+        ("((n = m)) OR n = l", "redundant parentheses"),
+        ("(n = m) = l", "Syntax error"),
+        ("(n).m = l", "Syntax error"),
+        ("(n = m", "Syntax error"),
         ("n = n", "distinct"),
         ("n IN (m, n)", "distinct"),
         ("n BETWEEN n AND m", "distinct"),
@@ -288,6 +299,11 @@ def test_conditions_that_are_refused(world: World, condition: str, says: str) ->
         ("SET n = if_not_exists(:one, m)", "requires a document path"),
         ("SET n = list_append(m)", "Syntax error"),
         ("SET n = m + s + s", "Syntax error"),
+        ("SET n = (m + s) + s", "Syntax error"),
+        ("SET n = m + (s + s)", "Syntax error"),
+        ("SET (n) = m", "Syntax error"),
+        ("SET n = ((m))", "redundant parentheses"),
+        ("SET n = ((m + s))", "redundant parentheses"),
         ("ADD n m", "Syntax error"),
     ],
 )

@@ -18,7 +18,6 @@ from cdc.testing.sim.numbers import add, canonical_number, subtract
         ("1e125", "1" + "0" * 125),
         ("1" * 38 + "000", "1" * 38 + "000"),
         ("-12.50e1", "-125"),
-        ("0e-999", "0"),
         # AWS takes this zero and refuses `0e126`.
         ("0.0e126", "0"),
     ],
@@ -41,6 +40,7 @@ def test_one_text_for_one_value(text: str, canonical: str) -> None:
         ("0e126", "overflow"),
         ("1e999999999", "overflow"),
         ("-1e-131", "underflow"),
+        ("0e-131", "underflow"),
     ],
 )
 def test_what_is_no_number_of_the_service(text: str, says: str) -> None:

@@ -57,7 +57,9 @@ def test_what_changes_nothing_tells_nothing(world: World) -> None:
     assert world.tables.items("orders") == [ITEM]
 
 
-@pytest.mark.parametrize("text", ["REMOVE n", "REMOVE n, s", "DELETE s :s", "REMOVE n DELETE s :s"])
+@pytest.mark.parametrize(
+    "text", ["REMOVE n", "REMOVE n, s", "REMOVE n.x, s[0]", "DELETE s :s", "REMOVE n DELETE s :s"]
+)
 def test_an_update_that_only_takes_away_makes_no_item(world: World, text: str) -> None:
     values = {"ExpressionAttributeValues": {":s": {"SS": ["a"]}}} if ":s" in text else {}
     assert update(world, text, ReturnValues="ALL_NEW", **values) == {}
