@@ -93,7 +93,7 @@ MUTANTS = (
         "Listings are not consistent: a shard that one of them does not name is forgotten, and comes back.",
         (Edit(_LINEAGE, "            and entry.missing_since <= missing_before\n", ""),),
         tests=(
-            "tests/unit/core/test_lineage.py::test_a_shard_that_is_missing_from_one_listing_is_not_forgotten",
+            "tests/unit/core/test_discovery.py::test_a_shard_that_is_missing_from_one_listing_is_not_forgotten",
         ),
     ),
     Mutant(

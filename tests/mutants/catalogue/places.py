@@ -83,4 +83,18 @@ MUTANTS = (
         ),
         shows="passed over",
     ),
+    Mutant(
+        "age-by-the-wall-clock",
+        "The wall clock jumps, and a shard that was read a second ago looks as if nobody had read it for a day.",
+        (
+            Edit(
+                "cdc.core.lineage",
+                "return now.monotonic - max(at.monotonic for at in looked if at is not None)",
+                "return now.wall - max(at.wall for at in looked if at is not None)",
+            ),
+        ),
+        tests=(
+            "tests/sim/test_clock_jumps.py::test_an_idle_shard_is_not_taken_for_one_that_nobody_read_for_a_day[200000.0]",
+        ),
+    ),
 )

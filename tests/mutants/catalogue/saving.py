@@ -53,6 +53,23 @@ MUTANTS = (
         tests=("tests/unit/core/test_gaps.py::test_nothing_goes_on_behind_a_gap_before_the_gap_is_saved",),
     ),
     Mutant(
+        "two-saves-at-once",
+        "A second save is sent before the first one is answered: the older one may be the last to arrive.",
+        (
+            Edit(
+                _SAVING,
+                "        if self._saving or self.clean:\n            return\n",
+                "        self._saving = False\n        if self.clean:\n            return\n",
+            ),
+            Edit(
+                _SAVING,
+                "        if self._saving or self._world.unsaved is not None:\n",
+                "        if self._world.unsaved is not None:\n",
+            ),
+        ),
+        shows="two saves",
+    ),
+    Mutant(
         "owner-lost-and-going-on",
         "Another process has taken the pipeline over. This one saves again and again, and goes on delivering.",
         (
