@@ -1,5 +1,6 @@
 """Shards: a tree, in which every item lies in one lineage."""
 
+import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
@@ -86,8 +87,21 @@ class Shard:
             trimmed += 1
         self.trimmed = trimmed
         if self.closed_at is not None and trimmed == len(records) and not self.gone:
-            last = records[-1].written_at if records and self.goes_early else self.closed_at
-            self.gone = last < horizon
+            self.gone = self._last(self.closed_at) < horizon
+
+    def trims_at(self, retention_seconds: float) -> float:
+        """Until then `age` changes nothing; epoch seconds."""
+        if self.trimmed < len(self.records):
+            first = self.records[self.trimmed].written_at
+        elif self.closed_at is not None:
+            first = self._last(self.closed_at)
+        else:
+            return math.inf
+        return first + retention_seconds + self.trims_late
+
+    def _last(self, closed_at: float) -> float:
+        """What has to be too old for a closed shard to leave the stream."""
+        return self.records[-1].written_at if self.records and self.goes_early else closed_at
 
     def ancestors(self) -> "list[Shard]":
         """From the parent upwards."""

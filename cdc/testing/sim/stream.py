@@ -1,5 +1,6 @@
 """One stream: its shards, how they come and go, and the records that are written to it."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
@@ -52,6 +53,8 @@ class Stream:
         self._open: list[Shard] = []
         self._closed: list[Shard] = []
         """Closed, and not gone yet."""
+        self._quiet_until = 0.0
+        """Before this time nothing rolls over and nothing is trimmed: most calls need not look at each shard."""
         share = HASHES // behaviour.partitions
         for partition in range(behaviour.partitions):
             high = HASHES if partition == behaviour.partitions - 1 else (partition + 1) * share
@@ -61,6 +64,8 @@ class Stream:
 
     def settle(self, now: float) -> None:
         """Everything that has become due: rollovers, one after the other, and what is trimmed by now."""
+        if now < self._quiet_until:
+            return
         while self.disabled_at is None:
             due = min(self._open, key=lambda shard: shard.rolls_over_at)
             if due.rolls_over_at > now:
@@ -73,6 +78,14 @@ class Stream:
             shard.age(now, retention)
         if any(shard.gone for shard in self._closed):
             self._closed = [shard for shard in self._closed if not shard.gone]
+        dues = [shard.trims_at(retention) for shard in (*self._open, *self._closed)]
+        if self.disabled_at is None:
+            dues += [shard.rolls_over_at for shard in self._open]
+        self._quiet_until = min(dues, default=math.inf)
+
+    def look_again(self) -> None:
+        """Something of it was changed by hand."""
+        self._quiet_until = 0.0
 
     def status(self, now: float) -> str:
         if self.disabled_at is not None:
@@ -128,6 +141,7 @@ class Stream:
         record = Record(self.table, self.arn, shard, sequence, change, now, visible, body)
         shard.records.append(record)
         self.records.append(record)
+        self._quiet_until = min(self._quiet_until, now + self.behaviour.retention_seconds)
 
     # What is listed
 
@@ -154,6 +168,7 @@ class Stream:
         shard.ending_sequence = self._numbers.next(now)
         self._open.remove(shard)
         self._closed.append(shard)
+        self._quiet_until = min(self._quiet_until, now + self.behaviour.retention_seconds)
 
     def _add(self, parent: Shard | None, low: int, high: int, now: float) -> Shard:
         behaviour, life = self.behaviour, self._life
@@ -179,6 +194,7 @@ class Stream:
         if parent is not None:
             parent.children.append(shard)
         self._open.append(shard)
+        self._quiet_until = min(self._quiet_until, shard.rolls_over_at)
         return shard
 
 
