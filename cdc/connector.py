@@ -72,8 +72,10 @@ class SourceConfig(ConfigModel):
     """Names of the tables."""
     start: Literal["trim-horizon", "latest"] = "trim-horizon"
     """Where a sink begins that has nothing saved."""
-    on_gap: Literal["halt"] = "halt"
-    """What follows when changes expired before they were read."""
+    on_gap: Literal["halt", "snapshot", "skip"] = "halt"
+    """What follows when changes expired before they were read, or may have: the shard stops at that sink until somebody
+    decides (`halt`); it goes on behind the gap, and a snapshot is asked for, which this version cannot take yet and keeps as
+    open (`snapshot`); it goes on, and the gap is only recorded (`skip`)."""
     idle_poll_seconds: Annotated[float, Field(gt=0, le=300)] = 1.0
     """How long an idle shard is left alone."""
     readers: Annotated[int, Field(ge=1, le=256)] = 8

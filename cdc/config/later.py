@@ -14,7 +14,6 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "schema.on_mismatch": (),
     "source.type": ("kinesis", "kcl"),
     "source.start": ("snapshot",),
-    "source.on_gap": ("snapshot", "skip"),
     "source.max_read_units_per_second": (),
     "source.transforms": (),
     "sinks.*.schema.mode": ("typed", "declared"),

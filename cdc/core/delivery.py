@@ -21,7 +21,7 @@ from cdc.core.saving import Saving
 from cdc.core.tracker import Given
 from cdc.core.world import SinkEntry, SinkEvent, SinkState, World
 from cdc.errors import CdcError
-from cdc.model import Batch, Place, ShardKey, after, end_of_shard
+from cdc.model import Batch, Place, Position, ShardKey, after, end_of_shard
 
 _EVIDENCE_SHARE = 144
 """So many times in a record's life is saved how far an idle shard is known to be read: after a restart it must not look
@@ -51,7 +51,7 @@ class Delivery:
             if only and lane.sink not in only:
                 continue
             if place.order < batch.end.order:
-                if self._world.ready(lane):
+                if self._world.ready(lane) and _joins(batch, place):
                     self._give(lane, batch)
             elif place.order == batch.end.order == farthest and not batch.changes:
                 # Farther on there is nothing: another sink would be there.
@@ -247,3 +247,11 @@ class Delivery:
     def _find(self, sink: str, shard: ShardKey, id: int) -> tuple[Lane | None, Given | None]:  # noqa: A002
         lane = self._world.lane(sink, shard)
         return lane, lane.tracker.find(id) if lane is not None else None
+
+
+def _joins(page: Batch, place: Position) -> bool:
+    """Whether nothing can have been between this place and what the page has after it. A page that was read from the
+    oldest record on begins wherever that is by now: if a place has expired, only an iterator of its own tells."""
+    if page.start.place is not Place.BEGINNING or place.place is Place.BEGINNING:
+        return True
+    return bool(page.changes) and int(page.changes[0].sequence) <= int(place.sequence)

@@ -158,7 +158,7 @@ class Discovery:
         for (sink, key), cursor in self._cursors.items():
             if key.stream in named or cursor.table not in tables or sink not in self._world.sinks:
                 continue
-            if cursor.position.place is Place.END or self._gaps.is_decided(sink, key):
+            if cursor.position.place is Place.END or self._gaps.is_left(sink, key):
                 done.append((sink, key))
             else:
                 self._gaps.left(sink, key, cursor.table, cursor.position.sequence)
@@ -277,11 +277,10 @@ class Discovery:
         tracker = Tracker(position or BEGINNING, position or BEGINNING)
         lane = Lane(sink, shard.key, tracker, epoch=epoch)
         now = self._world.now
-        alive = now.wall if lineage.begun else self._alive.get((sink, lineage.stream.arn), now.wall)
-        # What was never read here is as old as the shard, whenever it was found; at its start a sink owes none of it.
-        since = alive if start is None else created_at(shard.key) or alive
+        since = now.wall  # at its start a sink owes nothing of what has expired
         if start is not None:
             lane.started = now.monotonic - max(0.0, now.wall - start.started_at)
+            since = self._never_read_since(sink, shard.key, lineage)
         if position is not None and cursor is not None:
             lane.saved = True
             lane.kept_by_sink = cursor.kept_by_sink
@@ -295,6 +294,13 @@ class Discovery:
         lane.since = Instant(now.monotonic - age, now.wall - age)
         self._gaps.restore(lane)
         return lane
+
+    def _never_read_since(self, sink: str, shard: ShardKey, lineage: Lineage) -> float:
+        """Epoch seconds: how old the first change may be that this sink owes of a shard without a position."""
+        now, arn = self._world.now, lineage.stream.arn
+        if lineage.begun:  # it was not there in the last listing; the wall clock may have jumped since
+            return now.wall - (now.monotonic - self.listed_at.get(arn, now.monotonic))
+        return created_at(shard) or self._alive.get((sink, arn), now.wall)
 
     def _save_starts(self, lineage: Lineage) -> None:
         """Saves where the new sinks begin, all shards of it at once, before anything is read."""

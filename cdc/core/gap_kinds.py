@@ -69,6 +69,8 @@ MEANING: Mapping[str, Meaning] = {
     GapKind.RESET: Meaning("the position was set by hand", "where it was set"),
 }
 
+_RESET_ONCE = "reset by hand"
+"""What an earlier version, which had no kinds, said of a position that was set by hand."""
 _ELSEWHERE = "what is in no stream can only come from the table"
 _DECIDE = "decide with `cdc positions reset`, or for all gaps with `source.on_gap`"
 _SNAPSHOT = (
@@ -83,7 +85,8 @@ def is_request(gap: SavedGap) -> bool:
 
 
 def is_gap(gap: SavedGap) -> bool:
-    return gap.kind != GapKind.RESET
+    """It is one, and no position that somebody set by hand."""
+    return gap.kind != GapKind.RESET and (gap.kind != "" or gap.reason != _RESET_ONCE)
 
 
 def remedy(gap: SavedGap) -> str:

@@ -105,7 +105,7 @@ class Gaps:
 
     def left(self, sink: str, shard: ShardKey, table: str, after: str) -> None:
         """A shard of a stream that the table has no more. Told once."""
-        if not self._at.get((sink, shard)):
+        if not self._of_left(sink, shard):
             self._tell(self._add(sink, shard, table, GapKind.STREAM_LEFT, after=after))
 
     def _record(self, lane: Lane, kind: GapKind, detail: str) -> SavedGap:
@@ -259,10 +259,13 @@ class Gaps:
 
     # Keeping few
 
-    def is_decided(self, sink: str, shard: ShardKey) -> bool:
-        """There was a gap, and nobody has to decide about it any more."""
-        gap = self._newest(sink, shard)
-        return gap is not None and gap.decision != ""
+    def is_left(self, sink: str, shard: ShardKey) -> bool:
+        """It was told that the shard's stream is gone, and nobody has to decide about it any more."""
+        return any(gap.decision for gap in self._of_left(sink, shard))
+
+    def _of_left(self, sink: str, shard: ShardKey) -> list[SavedGap]:
+        here = [self._world.gaps[key] for key in self._at.get((sink, shard), ())]
+        return [gap for gap in here if gap.kind in (GapKind.STREAM_LEFT, "")]
 
     def add_up(self, gone: Collection[ShardKey]) -> None:
         """Decided gaps on these shards, which will not be heard of again, are kept as sums: for each sink, table, kind and

@@ -154,18 +154,19 @@ class Lane:
     WAITING     it begins (`Discovery.begin_shard`) once a whole listing was seen and the starts are saved
                 (`Lineage.complete`, `begun`), its parent and all earlier streams of the table are FINISHED at this sink.
                 Without its parent it has lost what came before, but for one that was there when the sink began
-                (`at_start`), was read before (`saved`), or about which somebody has `decided`.
+                (`at_start`), was read before (`saved`), or whose gap was `passed`.
     CLAIMING    the answer says where it goes on (`positions.resume`): at the farther of the `tracker`'s place and the
                 sink's own of this reset `epoch`; a position that was `kept_by_sink` must be there. `began`: it has been so
                 in this process. `wants_latest`: the first iterator may be at the newest record.
-    FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), it is on `hold` for a
-                schema, its `tracker` has a batch that is not accepted, batches come back or too many are not durable, or
-                `isolation` looks for the change that a refused batch is refused for.
+    FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), a gap of it is to be
+                passed over and still `unrecorded`, it is on `hold` for a schema, its `tracker` has a batch that is not
+                accepted, batches come back or too many are not durable, or `isolation` looks for the change that a refused
+                batch is refused for. From a place where what followed has gone, it is read at the `oldest` record.
     FINISHED    its `tracker` is durable to the end of the shard.
     HALTED      `halted_because`, and the `remedy`. A `gap` is saved: the next process begins halted too.
 
-    A gap is found by the source's answers, unless the sink `started` too late to have had anything of what is gone; where
-    nobody looked for longer than a record lives (`since`, `evidence`), without an answer.
+    A gap (`Gaps`) is found by the source's answers, unless the sink `started` too late to have had anything of what is gone;
+    where nobody looked for longer than a record lives (`since`, `evidence`), without an answer.
     """
 
     sink: str

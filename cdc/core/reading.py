@@ -44,6 +44,17 @@ class Reader:
     empty_pages: int = 0
     pages: int = 0
     """Read since it came to where it reads."""
+    aside: "Aside | None" = None
+
+    def turn_to(self, position: Position) -> None:
+        """Goes there and will come back: with the iterator that it left there, if it did. A new one would begin at the same
+        record again, and with as many empty pages as there are before the next one."""
+        left, self.aside = self.aside, None
+        if self.iterator is not None and not (self.only_for or self.oldest):
+            self.aside = Aside(self.at, self.iterator, self.issued)
+        self.go_to(position)
+        if left is not None and left.at.order == position.order:
+            self.iterator, self.issued = left.iterator, left.issued
 
     def go_to(self, position: Position) -> None:
         self.at, self.iterator = position, None
@@ -52,6 +63,15 @@ class Reader:
         if not self.failures:
             # What was refused belongs to the shard and not to the place: going elsewhere is no way around it.
             self.due = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Where the only reader of a shard was before, and how it goes on there."""
+
+    at: Position
+    iterator: str
+    issued: float
 
 
 @dataclass(slots=True, eq=False)
@@ -262,10 +282,14 @@ class Reading:
         # One for each place is enough: two that met there are one too many.
         needed = [next((r for r in readers.readers if r.at.order == order), None) for order in wanted]
         free = next((r for r in readers.readers if not r.busy and r not in needed), None)
-        if free is None and self._world.settings.readers_per_shard == 1:
+        alone = self._world.settings.readers_per_shard == 1
+        if free is None and alone:
             free = next((r for r in readers.readers if not r.busy), None)
         if free is not None:
-            free.go_to(target)
+            if alone:
+                free.turn_to(target)
+            else:
+                free.go_to(target)
             return free
         if len(readers.readers) >= self._world.settings.readers_per_shard:
             return None

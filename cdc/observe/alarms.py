@@ -1,6 +1,6 @@
 """What somebody has to look at, the worst first: the same list in the JSON and on top of the page."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from cdc.observe.document import AlarmReport, GapReport, ShardReport, SinkReport, SourceReport, StateReport
 from cdc.observe.plain import duration
@@ -51,21 +51,37 @@ def _shards(shards: Iterable[ShardReport], gaps: Iterable[GapReport]) -> Iterato
                 )
         if shard.state == "halted":
             halted.add((shard.sink, shard.stream, shard.shard))
-            what = "changes expired before they were delivered" if shard.gap else "halted"
+            what = "halted at a gap" if shard.gap else "halted"
             yield AlarmReport(
                 severity="error",
                 about=f"sink {shard.sink}, table {shard.table}, {shard.shard}",
                 message=f"{what}: {shard.waits_for}" if shard.waits_for else what,
                 remedy=shard.remedy,
             )
+    yield from _gaps(gaps, halted)
+
+
+def _gaps(gaps: Iterable[GapReport], halted: Collection[tuple[str, str, str]]) -> Iterator[AlarmReport]:
+    """Those that wait: for a decision, where no halted shard says so, or for a snapshot."""
+    requests: dict[tuple[str, str], list[GapReport]] = {}
     for gap in gaps:
         if not gap.decision and (gap.sink, gap.stream, gap.shard) not in halted:
             yield AlarmReport(
                 severity="error",
                 about=f"sink {gap.sink}, table {gap.table}, {gap.shard}",
-                message=f"changes expired before they were delivered: {gap.reason}",
-                remedy="decide with `cdc positions reset`",
+                message=f"a gap: {gap.reason}",
+                remedy=gap.remedy,
             )
+        elif gap.decision and gap.open:
+            requests.setdefault((gap.sink, gap.table), []).append(gap)
+    for (sink, table), waiting in requests.items():  # one for all: a snapshot is of a table
+        number = sum(gap.count for gap in waiting)
+        yield AlarmReport(
+            severity="error",
+            about=f"sink {sink}, table {table}",
+            message=f"a snapshot is requested, for {number} gap{'' if number == 1 else 's'}: {waiting[-1].reason}",
+            remedy=waiting[-1].remedy,
+        )
 
 
 def _sinks(sinks: Iterable[SinkReport], *, running: bool) -> Iterator[AlarmReport]:

@@ -75,7 +75,13 @@ class TableReport(msgspec.Struct, frozen=True, kw_only=True):
     ]
     batches_in_flight: Count
     shards: Annotated[dict[str, int], Meta(description="Unfinished shards, by state")]
-    gaps: Annotated[int, Meta(ge=0, description="Shards on which changes expired before this sink had them")]
+    gaps: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many there ever were: changes expired before this sink had them, or may have",
+        ),
+    ]
 
 
 class SinkReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +139,8 @@ class ShardReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GapReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes that expired before this sink had them; kept for ever."""
+    """Changes that expired before this sink had them, or may have; kept for ever. Gaps on shards that are gone are added
+    up, for each sink, table, kind and decision: without stream and shard."""
 
     table: str
     sink: str
@@ -141,7 +148,46 @@ class GapReport(msgspec.Struct, frozen=True, kw_only=True):
     shard: str
     found_at: Time
     reason: str
-    decision: Annotated[str, Meta(description="Empty: the shard is halted until somebody decides")]
+    decision: Annotated[
+        str,
+        Meta(
+            description="Empty: the shard is halted until somebody decides. `skipped`, `snapshot requested`, `reset to ...`"
+        ),
+    ]
+    kind: Annotated[
+        str,
+        Meta(
+            description="trimmed, vanished, parent-gone, unread-too-long, new-stream, new-table, stream-left, positions-lost; "
+            "empty: found by a version that did not tell them apart"
+        ),
+    ] = ""
+    certain: Annotated[bool, Meta(description="Changes are known to be lost; false: nobody can know")] = False
+    open: Annotated[
+        bool, Meta(description="It waits: for a decision, or for the snapshot that was requested")
+    ] = False
+    remedy: Annotated[str, Meta(description="What to do about it")] = ""
+    after: Annotated[
+        str, Meta(description="Sequence number of the last change that the sink had; empty: none, or a sum")
+    ] = ""
+    decided_at: Time | None = None
+    count: Annotated[
+        int, Meta(ge=1, description="How many there have been here, of this kind and decision")
+    ] = 1
+    last_found_at: Annotated[Time | None, Meta(description="The newest of several; null: there was one")] = (
+        None
+    )
+
+
+class ResetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A position that somebody set by hand, where there was no gap; kept for ever, and added up as gaps are."""
+
+    table: str
+    sink: str
+    stream: str
+    shard: str
+    at: Annotated[Time, Meta(description="The last time")]
+    decision: str
+    count: Annotated[int, Meta(ge=1)] = 1
 
 
 class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +212,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[GapReport, ...]
     exit: ExitReport | None
     state: StateReport = StateReport()
+    resets: tuple[ResetReport, ...] = ()
 
 
 def to_dict(report: Report) -> dict[str, Any]:

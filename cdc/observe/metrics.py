@@ -5,7 +5,7 @@ Every series has the label `pipeline`. No series has a label for shards: they co
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from cdc.core.gap_kinds import is_gap, is_request
 from cdc.core.lineage import LaneState
 from cdc.core.status import SinkStatus, Status
 from cdc.core.world import SinkState
@@ -28,7 +29,7 @@ MetricName = Literal[
     "cdc_redelivered_changes_total",
     # Changes that a sink could not be given and that were put aside. Labels: table, sink
     "cdc_dead_letters_total",
-    # Shards on which changes expired before a sink had them; saved gaps count too. Labels: table, sink
+    # Gaps: changes expired before a sink had them, or may have. All that there ever were. Labels: table, sink
     "cdc_gaps_total",
     # Calls to AWS and other services. Labels: operation (`GetRecords`), outcome (`ok` or an `ErrorKind`)
     "cdc_api_calls_total",
@@ -41,8 +42,12 @@ MetricName = Literal[
     "cdc_retention_headroom_seconds",
     # Epoch seconds: all changes before are durable. Never decreases; absent while unknown. Labels: table, sink
     "cdc_complete_through_timestamp_seconds",
-    # Shards that are halted at a gap until somebody decides. Labels: table, sink
+    # Gaps that wait for a decision: their shards are halted. Labels: table, sink
     "cdc_gaps_undecided",
+    # Gaps that wait for a snapshot; the shards go on. Labels: table, sink
+    "cdc_snapshots_requested",
+    # Epoch seconds: when the newest gap was found, whatever was decided about it. Absent without one. Labels: table, sink
+    "cdc_last_gap_timestamp_seconds",
     # Batches that were given and are not durable. Labels: table, sink
     "cdc_batches_in_flight",
     # Unfinished shards. Labels: table, sink, state (each state has its series, 0 too)
@@ -117,10 +122,6 @@ class Metrics:
         """`n` dead letters were written."""
         self._letters.labels(self._pipeline, table, sink).inc(n)
 
-    def saved_gaps(self, gaps: Iterable[SavedGap]) -> None:
-        """The gaps that were found by earlier runs; once, at the start."""
-        self._newest.add_gaps((gap.table, gap.sink, *gap.shard) for gap in gaps)
-
     def publish(self, status: Status) -> None:
         """The newest status. All of the gauges come from it; a status is never changed after it is published."""
         self._newest.publish(status)
@@ -135,10 +136,6 @@ class Metrics:
         return counter
 
 
-_Gap = tuple[str, str, str, str]
-"""Table, sink, stream, shard."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     status: Status
@@ -146,7 +143,7 @@ class _Snapshot:
     """Monotonic."""
     tables: Mapping[tuple[str, str], TableAtSink]
     complete_through: Mapping[tuple[str, str], float]
-    gaps: Mapping[tuple[str, str], int]
+    gaps: Mapping[tuple[str, str], Sequence[SavedGap]]
 
 
 class _WithoutCreated(Collector):
@@ -172,22 +169,13 @@ class _Newest(Collector):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._watermarks = Watermarks()
-        self._gaps: set[_Gap] = set()
         self._status: Status | None = None
         self._at = 0.0
-
-    def add_gaps(self, gaps: Iterable[_Gap]) -> None:
-        with self._lock:
-            self._gaps.update(gaps)
 
     def publish(self, status: Status) -> None:
         with self._lock:
             self._status = status
             self._at = self._monotonic()
-            # A gap counts from the first status that shows it, whether or not somebody asks in time.
-            self._gaps.update(
-                (lane.table, lane.sink, lane.stream, lane.shard) for lane in status.lanes if lane.gap
-            )
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -195,14 +183,15 @@ class _Newest(Collector):
     def collect(self) -> Iterator[Metric]:
         with self._lock:
             status, at = self._status, self._at
-            gaps: dict[tuple[str, str], int] = {}
-            for table, sink, _, _ in self._gaps:
-                gaps[table, sink] = gaps.get((table, sink), 0) + 1
             found = figures(status.lanes) if status is not None else {}
             through = self._watermarks.advance(found)
         if status is not None:
+            gaps: dict[tuple[str, str], list[SavedGap]] = {}
+            for gap in filter(is_gap, status.gaps):
+                gaps.setdefault((gap.table, gap.sink), []).append(gap)
             snapshot = _Snapshot(status, at, found, through, gaps)
             yield from self._of_tables(snapshot)
+            yield from self._of_gaps(snapshot)
             yield from self._of_sinks(snapshot)
 
     def _of_tables(self, snapshot: _Snapshot) -> Iterator[Metric]:
@@ -224,12 +213,7 @@ class _Newest(Collector):
                 lag.add_metric(labels, figure.lag_seconds + age)
             if figure.headroom_seconds is not None:
                 headroom.add_metric(labels, figure.headroom_seconds - age)
-        waiting = self._gauge("cdc_gaps_undecided", "Shards halted at a gap", "table", "sink")
         for table, sink in _pairs(snapshot):
-            halted = sum(
-                lane.gap and lane.table == table and lane.sink == sink for lane in snapshot.status.lanes
-            )
-            waiting.add_metric([self._pipeline, table, sink], halted)
             known = snapshot.tables.get((table, sink))
             batches.add_metric([self._pipeline, table, sink], known.batches if known else 0)
             for state in _LANE_STATES:
@@ -240,11 +224,27 @@ class _Newest(Collector):
         )
         for key, through in sorted(snapshot.complete_through.items()):
             complete.add_metric([self._pipeline, *key], through)
+        yield from (lag, headroom, complete, batches, shards)
+
+    def _of_gaps(self, snapshot: _Snapshot) -> Iterator[Metric]:
         name: MetricName = "cdc_gaps_total"
-        gaps = CounterMetricFamily(name, "Shards with expired changes", labels=("pipeline", "table", "sink"))
+        every = CounterMetricFamily(
+            name, "Gaps: changes expired, or may have", labels=("pipeline", "table", "sink")
+        )
+        waiting = self._gauge("cdc_gaps_undecided", "Gaps that wait for a decision", "table", "sink")
+        requests = self._gauge("cdc_snapshots_requested", "Gaps that wait for a snapshot", "table", "sink")
+        newest = self._gauge(
+            "cdc_last_gap_timestamp_seconds", "When the newest gap was found", "table", "sink"
+        )
         for table, sink in sorted({*snapshot.gaps, *_pairs(snapshot)}):
-            gaps.add_metric([self._pipeline, table, sink], snapshot.gaps.get((table, sink), 0))
-        yield from (lag, headroom, complete, batches, shards, gaps, waiting)
+            labels = [self._pipeline, table, sink]
+            found = snapshot.gaps.get((table, sink), ())
+            every.add_metric(labels, sum(gap.count for gap in found))
+            waiting.add_metric(labels, sum(gap.count for gap in found if not gap.decision))
+            requests.add_metric(labels, sum(gap.count for gap in found if is_request(gap)))
+            if found:
+                newest.add_metric(labels, max(gap.newest_at for gap in found))
+        yield from (every, waiting, requests, newest)
 
     def _of_sinks(self, snapshot: _Snapshot) -> Iterator[Metric]:
         up = self._gauge("cdc_sink_up", "Whether the sink is open", "sink")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cdc.observe.alarms import HEADROOM_ERROR_SECONDS, HEADROOM_WARNING_SECONDS
-from cdc.observe.document import Report, ShardReport, SinkReport, TableReport
+from cdc.observe.document import GapReport, Report, ResetReport, ShardReport, SinkReport, TableReport
 from cdc.observe.plain import duration, printable
 
 PLAIN_WIDTH = 120
@@ -63,6 +63,12 @@ def _page(report: Report) -> Iterator[RenderableType]:
     if held:
         yield from _section("Held up", _held(held))
         yield from _more(held)
+    if report.gaps:
+        yield from _section("Gaps (kept for ever)", _gaps(report.gaps))
+        yield from _more(report.gaps)
+    if report.resets:
+        yield from _section("Positions set by hand", _resets(report.resets))
+        yield from _more(report.resets)
     if report.exit is not None:
         yield _text("")
         yield _text(
@@ -175,6 +181,34 @@ def _halted(shards: Sequence[ShardReport]) -> Table:
     grid = _grid("sink", "table", "shard", "why", "what to do")
     for shard in shards[:_MOST]:
         texts = (shard.sink, shard.table, shard.shard, shard.waits_for, shard.remedy)
+        grid.add_row(*(_text(text) for text in texts))
+    return grid
+
+
+def _gaps(gaps: Sequence[GapReport]) -> Table:
+    """Those that wait first, then the newest: where there are many, somebody looks for these."""
+    grid = _grid("since", "kind", "sink", "table", "shard", "changes", "what was found", "decision")
+    newest = sorted(gaps, key=lambda gap: gap.last_found_at or gap.found_at, reverse=True)
+    for gap in sorted(newest, key=lambda gap: not gap.open)[:_MOST]:
+        several = f"{gap.count} times until {gap.last_found_at}" if gap.count > 1 else ""
+        decided = f"{gap.decision} at {gap.decided_at}" if gap.decided_at else gap.decision
+        grid.add_row(
+            _text(gap.found_at),
+            _text(gap.kind or _UNKNOWN),
+            _text(gap.sink),
+            _text(gap.table),
+            _text(gap.shard or "gone by now"),
+            _text("are lost" if gap.certain else "may be lost", "red" if gap.certain else ""),
+            _text("; ".join(part for part in (gap.reason, several) if part)),
+            _text(decided or "waits for one", "bold red" if gap.open else ""),
+        )
+    return grid
+
+
+def _resets(resets: Sequence[ResetReport]) -> Table:
+    grid = _grid("at", "sink", "table", "shard", "decision")
+    for reset in sorted(resets, key=lambda reset: reset.at, reverse=True)[:_MOST]:
+        texts = (reset.at, reset.sink, reset.table, reset.shard or "gone by now", reset.decision)
         grid.add_row(*(_text(text) for text in texts))
     return grid
 

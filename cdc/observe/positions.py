@@ -17,7 +17,7 @@ from cdc.errors import ConfigError
 from cdc.model import Place, Position, ShardKey
 from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
 
-VERSION: Literal[1] = 1
+VERSION: Literal[2] = 2
 
 _Seconds = Annotated[float, Meta(description="Epoch seconds")]
 _NATURAL = Meta(ge=0)
@@ -48,6 +48,9 @@ class PositionRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         ),
     ]
     kept_by_sink: Annotated[bool, Meta(description="The sink keeps this position too")]
+    last_created: Annotated[
+        float | None, Meta(description="Time of the last durable record (epoch seconds); null: not known")
+    ] = None
 
 
 class StartRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,10 +61,17 @@ class StartRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stream: str
     start: str
     started_at: _Seconds
+    table_id: Annotated[
+        str,
+        Meta(
+            description="The service's id of the table; empty: not known. Another table of the name has another"
+        ),
+    ] = ""
 
 
 class GapRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A shard where changes expired before the sink had them; kept for ever."""
+    """Changes that expired before the sink had them, or may have; kept for ever. Without a stream: a sum of those on shards
+    that are gone."""
 
     sink: str
     table: str
@@ -70,10 +80,18 @@ class GapRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     found_at: _Seconds
     reason: str
     decision: Annotated[str | None, Meta(description="null: it waits for one")]
+    kind: Annotated[str, Meta(description="Empty: of a version that did not tell them apart")] = ""
+    certain: Annotated[bool, Meta(description="Changes are known to be lost; else nobody can know")] = False
+    after: Annotated[str, Meta(description="The last change that the sink had; empty: it had none")] = ""
+    decided_at: Annotated[float | None, Meta(description="Epoch seconds")] = None
+    count: Annotated[int, Meta(ge=1, description="How many there have been")] = 1
+    last_found_at: Annotated[
+        float | None, Meta(description="Epoch seconds: the newest of several; null: there was one")
+    ] = None
 
 
 class Positions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    version: Annotated[Literal[1], Meta(description="The version of this shape")]
+    version: Annotated[Literal[1, 2], Meta(description="The version of this shape; 1 has no kinds of gaps")]
     pipeline: str
     exported_at: _Seconds
     positions: list[PositionRow]
@@ -111,7 +129,14 @@ def to_dict(pipeline: str, saved: Saved, *, at: float) -> dict[str, Any]:
             exported_at=at,
             positions=[_position(cursor) for cursor in saved.cursors],
             starts=[
-                StartRow(sink=s.sink, table=s.table, stream=s.stream, start=s.start, started_at=s.started_at)
+                StartRow(
+                    sink=s.sink,
+                    table=s.table,
+                    stream=s.stream,
+                    start=s.start,
+                    started_at=s.started_at,
+                    table_id=s.table_id,
+                )
                 for s in saved.starts
             ],
             gaps=[
@@ -123,6 +148,12 @@ def to_dict(pipeline: str, saved: Saved, *, at: float) -> dict[str, Any]:
                     found_at=gap.found_at,
                     reason=gap.reason,
                     decision=gap.decision or None,
+                    kind=gap.kind,
+                    certain=gap.certain,
+                    after=gap.after,
+                    decided_at=gap.decided_at,
+                    count=gap.count,
+                    last_found_at=gap.last_found_at,
                 )
                 for gap in saved.gaps
             ],
@@ -184,6 +215,7 @@ def _position(cursor: SavedCursor) -> PositionRow:
         saved_at=cursor.saved_at,
         through=cursor.through,
         kept_by_sink=cursor.kept_by_sink,
+        last_created=cursor.last_created,
     )
 
 
@@ -205,10 +237,14 @@ def _saved(found: Positions) -> Saved:
                 row.kept_by_sink,
                 row.saved_at,
                 row.through,
+                row.last_created,
             )
             for row in found.positions
         ),
-        tuple(SavedStart(row.sink, row.stream, row.table, row.start, row.started_at) for row in found.starts),
+        tuple(
+            SavedStart(row.sink, row.stream, row.table, row.start, row.started_at, row.table_id)
+            for row in found.starts
+        ),
         tuple(
             SavedGap(
                 row.sink,
@@ -217,6 +253,12 @@ def _saved(found: Positions) -> Saved:
                 row.found_at,
                 row.reason,
                 row.decision or "",
+                row.kind,
+                row.certain,
+                row.after,
+                row.decided_at,
+                row.count,
+                row.last_found_at,
             )
             for row in found.gaps
         ),

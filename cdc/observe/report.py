@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from cdc.core.gap_kinds import is_gap, is_request, remedy
 from cdc.core.lineage import LaneState
 from cdc.core.messages import Stop
 from cdc.core.status import LaneStatus, SinkStatus, Status
@@ -17,6 +18,7 @@ from cdc.observe.document import (
     OwnerReport,
     PositionReport,
     Report,
+    ResetReport,
     ShardReport,
     SinkReport,
     SourceReport,
@@ -88,7 +90,8 @@ def report(what: Status | Saved, facts: Facts, *, at: float, watermarks: Waterma
         missing=tuple(table for table in facts.tables if table not in listed) if facts.running else (),
         error=view.source_error,
     )
-    saved = tuple(_gap(gap) for gap in sorted(view.gaps, key=lambda gap: gap.found_at))
+    in_order = sorted(view.gaps, key=lambda gap: gap.found_at)
+    saved = tuple(_gap(gap) for gap in in_order if is_gap(gap))
     return Report(
         version=1,
         pipeline=facts.pipeline,
@@ -113,6 +116,7 @@ def report(what: Status | Saved, facts: Facts, *, at: float, watermarks: Waterma
         if facts.exit is not None
         else None,
         state=view.state,
+        resets=tuple(_reset(gap) for gap in in_order if not is_gap(gap)),
     )
 
 
@@ -223,10 +227,12 @@ def _position(position: Position) -> PositionReport:
 
 
 def _gaps(view: _View) -> Mapping[tuple[str, str], int]:
-    """Shards with a gap, of those that are saved and those that are not yet."""
-    shards = {(gap.table, gap.sink, *gap.shard) for gap in view.gaps}
-    shards |= {(lane.table, lane.sink, lane.stream, lane.shard) for lane in view.lanes if lane.gap}
-    return Counter((table, sink) for table, sink, _, _ in shards)
+    """How many there were of each table at each sink."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for gap in view.gaps:
+        if is_gap(gap):
+            counts[gap.table, gap.sink] += gap.count
+    return counts
 
 
 def _gap(gap: SavedGap) -> GapReport:
@@ -234,11 +240,35 @@ def _gap(gap: SavedGap) -> GapReport:
         table=gap.table,
         sink=gap.sink,
         stream=gap.shard.stream,
-        shard=gap.shard.shard,
+        shard=gap.shard.shard if gap.shard.stream else "",
         found_at=utc(gap.found_at),
         reason=gap.reason,
         decision=gap.decision,
+        kind=gap.kind,
+        certain=gap.certain,
+        open=not gap.decision or is_request(gap),
+        remedy=remedy(gap),
+        after=gap.after,
+        decided_at=_utc(gap.decided_at),
+        count=gap.count,
+        last_found_at=_utc(gap.last_found_at),
     )
+
+
+def _reset(gap: SavedGap) -> ResetReport:
+    return ResetReport(
+        table=gap.table,
+        sink=gap.sink,
+        stream=gap.shard.stream,
+        shard=gap.shard.shard if gap.shard.stream else "",
+        at=utc(gap.decided_at if gap.decided_at is not None else gap.newest_at),
+        decision=gap.decision,
+        count=gap.count,
+    )
+
+
+def _utc(at: float | None) -> str | None:
+    return None if at is None else utc(at)
 
 
 def _owner(owner: Owner) -> OwnerReport:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cdc.core.gap_kinds import remedy
 from cdc.core.lineage import LaneState
 from cdc.core.status import THROUGH_SLACK_SECONDS
 from cdc.model import BEGINNING, RETENTION_SECONDS, Place, Position
 from cdc.ports import Saved, SavedCursor, SavedGap
-
-_DECIDE = "decide with `cdc positions reset`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def saved_lanes(saved: Saved, *, at: float) -> Iterator[SavedLane]:
             through=None,
             waits_for=gap.reason,
             gap=True,
-            remedy=_DECIDE,
+            remedy=remedy(gap),
         )
 
 
@@ -75,5 +74,5 @@ def _lane(cursor: SavedCursor, gap: SavedGap | None, epoch: int, at: float) -> S
         through=float(int(until - THROUGH_SLACK_SECONDS)) if until is not None else None,
         waits_for=gap.reason if gap is not None else "",
         gap=gap is not None,
-        remedy=_DECIDE if gap is not None else "",
+        remedy=remedy(gap) if gap is not None else "",
     )

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from cdc.core.gap_kinds import is_gap
 from cdc.model import Place, Position
 from cdc.observe.check import CheckReport, EstimateReport
 from cdc.ports import Saved
@@ -106,6 +107,10 @@ def print_positions(saved: Saved) -> None:
     console.print(table)
     for gap in saved.gaps:
         decision = gap.decision or "waits for a decision: cdc positions reset"
-        console.print(
-            f"gap: sink {gap.sink}, shard {gap.shard.shard}: {gap.reason}; {decision}", markup=False
+        where = (
+            f"shard {gap.shard.shard}"
+            if gap.shard.stream
+            else f"table {gap.table}, {gap.count} on former shards"
         )
+        what = "gap" if is_gap(gap) else "reset"
+        console.print(f"{what}: sink {gap.sink}, {where}: {gap.reason}; {decision}", markup=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from cdc.core.gap_kinds import GapKind
 from cdc.core.remembrance import Judgement
 from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
 from cdc.ports import SavedCursor, SavedGap, SavedStart, StateChange
@@ -36,7 +37,7 @@ def begin_anew(
     """
     cursors, starts, gaps = [], [], []
     for stream, shards in listed.items():
-        starts.append(SavedStart(sink, stream.arn, stream.table, to, now))
+        starts.append(SavedStart(sink, stream.arn, stream.table, to, now, stream.table_id))
         for key, shard in shards.items():
             position = _position(shard, shards, to, now)
             cursors.append(
@@ -50,7 +51,16 @@ def begin_anew(
                 )
             )
         gaps += [
-            SavedGap(sink, key, stream.table, now, judgement.lost[stream.table, sink], f"reset to {to}")
+            SavedGap(
+                sink,
+                key,
+                stream.table,
+                now,
+                judgement.lost[stream.table, sink],
+                f"reset to {to}",
+                GapKind.POSITIONS_LOST.value,
+                decided_at=now,
+            )
             for key in _oldest(shards)
         ]
     return StateChange(cursors, starts, gaps)

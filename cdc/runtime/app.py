@@ -118,7 +118,6 @@ class _Surroundings:
 def _run(config: Config, until_caught_up: bool, around: _Surroundings) -> Stop:
     clock, metrics, workers = around.clock, around.metrics, around.workers
     inbox, outlets = around.inbox, around.outlets
-    metrics.saved_gaps(around.saved.gaps)
     for table in config.source.tables:
         for name in outlets:
             # There from the start: an alarm on the increase would miss the first one of a series that begins with it.
@@ -173,6 +172,7 @@ def _registry(config: Config, inbox: Inbox, metrics: Metrics) -> SchemaRegistry:
 def _settings(config: Config, until_caught_up: bool) -> Settings:
     return Settings(
         start=config.source.start,
+        on_gap=config.source.on_gap,
         until_caught_up=until_caught_up,
         idle_poll_seconds=config.source.idle_poll_seconds,
         checkpoint_seconds=config.state.checkpoint_seconds,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from cdc.config import Config
+from cdc.core.gap_kinds import MEANING, GapKind, is_request
 from cdc.core.remembrance import Finding, Judgement
 from cdc.errors import ConfigError
 from cdc.model import BEGINNING, Place, Position, Shard, ShardKey, Stream, end_of_shard
@@ -87,7 +88,11 @@ def reset_of(
         for cursor in saved.cursors
         if cursor.sink == sink
     }
-    gaps = {(gap.sink, gap.shard): gap for gap in saved.gaps}
+    gaps = {
+        (gap.sink, gap.shard): gap
+        for gap in sorted(saved.gaps, key=lambda gap: gap.newest_at)
+        if not gap.decision or is_request(gap)
+    }
     forgotten: list[ShardKey] = []
     done = []
     for key in chosen:
@@ -101,8 +106,10 @@ def reset_of(
         rows[key] = SavedCursor(
             sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
         )
-        known = gaps.get((sink, key)) or SavedGap(sink, key, tables.get(key.stream, ""), now, "reset by hand")
-        gaps[sink, key] = replace(known, decision=f"reset to {to}")
+        waits = gaps.get((sink, key)) or SavedGap(
+            sink, key, tables.get(key.stream, ""), now, MEANING[GapKind.RESET].found, kind=GapKind.RESET.value
+        )
+        gaps[sink, key] = replace(waits, decision=f"reset to {to}", decided_at=now)
         done.append(ResetDone(sink, key, to, len(dropped)))
     change = StateChange(
         cursors=list(rows.values()),

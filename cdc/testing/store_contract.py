@@ -126,12 +126,14 @@ class StoreCases:
         with self.opened(tmp_path) as first, self.opened(tmp_path) as second:
             stale = first.acquire(self.ended_process(), lease_seconds=LEASE_SECONDS, now=NOW)
             lease = second.acquire(self.this_process(), lease_seconds=LEASE_SECONDS, now=NOW)
-            second.save(lease, StateChange(cursors=[cursor(0)], settings={"mine": "1"}))
+            early = SavedGap("bus", cursor(5).shard, "orders", NOW, "early")
+            second.save(lease, StateChange(cursors=[cursor(0)], gaps=[early], settings={"mine": "1"}))
             before = contents(second.load())
             late = StateChange(
                 cursors=[cursor(0, after("5")), cursor(1)],
                 starts=[SavedStart("bus", STREAM, "orders", "latest", NOW)],
                 gaps=[SavedGap("bus", cursor(0).shard, "orders", NOW, "late")],
+                forget_gaps=[("bus", cursor(5).shard, NOW)],
                 settings={"mine": "2"},
                 epochs={"bus": 3},
                 forget=[("bus", cursor(0).shard)],
@@ -166,16 +168,32 @@ class StoreCases:
             end_of_shard("1" * 21, epoch=1),
         ]
         cursors = [cursor(number, position) for number, position in enumerate(positions)]
-        cursors.append(replace(cursor(9, after("1")), kept_by_sink=True, through=NOW - 0.25))
+        cursors.append(
+            replace(cursor(9, after("1")), kept_by_sink=True, through=NOW - 0.25, last_created=NOW - 9.0)
+        )
         change = StateChange(
             cursors=cursors,
             starts=[
-                SavedStart("bus", STREAM, "orders", "latest", NOW - 1.5),
+                SavedStart("bus", STREAM, "orders", "latest", NOW - 1.5, "7f3c9a52"),
                 SavedStart("lake", STREAM, "orders", "trim-horizon", NOW),
             ],
             gaps=[
                 SavedGap("bus", cursors[0].shard, "orders", NOW, "trimmed: \u00e9"),
                 SavedGap("bus", cursors[1].shard, "orders", NOW, "trimmed", "resumed at trim-horizon"),
+                SavedGap(
+                    "lake",
+                    cursors[1].shard,
+                    "orders",
+                    NOW,
+                    "it expired",
+                    "skipped",
+                    kind="vanished",
+                    certain=True,
+                    after="9" * 40,
+                    decided_at=NOW + 0.5,
+                    count=3,
+                    last_found_at=NOW + 86_400.125,
+                ),
             ],
             settings={"sink.bus.schema": "document"},
             epochs={"bus": 7},
@@ -231,6 +249,17 @@ class StoreCases:
             store.save(lease, StateChange(forget=[("bus", cursor(7).shard)]))
             expected = Saved([cursor(1), cursor(2), cursor(0, sink="lake")])
             assert contents(store.load()) == contents(expected)
+
+    def test_gaps_are_added_up(self, tmp_path: Path) -> None:
+        """Several of one shard; the sum has the key of one of those that it replaces."""
+        found = [SavedGap("bus", cursor(0).shard, "orders", NOW + 0.1 * n, "trimmed") for n in range(3)]
+        other = SavedGap("lake", cursor(0).shard, "orders", NOW, "trimmed")
+        total = replace(found[0], reason="all of them", count=3, last_found_at=found[2].found_at)
+        with self.owned(tmp_path) as (store, lease):
+            store.save(lease, StateChange(gaps=[*found, other]))
+            store.save(lease, StateChange(gaps=[total], forget_gaps=[gap.key for gap in found]))
+            store.save(lease, StateChange(forget_gaps=[("bus", cursor(9).shard, NOW)]))
+            assert contents(store.load()) == contents(Saved(gaps=[total, other]))
 
     def test_replaces_all_that_was_saved(self, tmp_path: Path) -> None:
         start = SavedStart("bus", STREAM, "orders", "latest", NOW)

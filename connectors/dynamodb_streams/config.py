@@ -10,8 +10,8 @@ from cdc.connector import AwsAccess, EndpointUrl, SourceConfig
 _TABLE = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 """A table's name (Developer Guide, Naming Rules)."""
 
-_LATER = {"start": ("snapshot",), "on_gap": ("snapshot", "skip")}
-"""Values that the design has and this version does not."""
+_LATER = ("snapshot",)
+"""Values of `start` that the design has and this version does not."""
 
 
 class DynamoDBStreamsConfig(AwsAccess, SourceConfig):
@@ -21,11 +21,11 @@ class DynamoDBStreamsConfig(AwsAccess, SourceConfig):
     streams_endpoint_url: EndpointUrl | None = None
     """Where the Streams API answers, if elsewhere than `endpoint_url`."""
 
-    @field_validator("start", "on_gap", mode="before")
+    @field_validator("start", mode="before")
     @classmethod
-    def _of_this_version(cls, value: Any, info: Any) -> Any:
-        if isinstance(value, str) and value in _LATER[info.field_name]:
-            raise ValueError(f"{info.field_name}: {value} is not in this version")
+    def _of_this_version(cls, value: Any) -> Any:
+        if isinstance(value, str) and value in _LATER:
+            raise ValueError(f"start: {value} is not in this version")
         return value
 
     @field_validator("tables")

@@ -84,12 +84,13 @@ class DynamoDBItems:
             "lease_seconds": _number(lease_seconds),
             "acquired_at": _number(owner.heartbeat),
             "epoch": {"N": str(epoch)},
+            # Also of a state of an older version: whoever owns it writes its pages as this one does.
+            "format": {"N": str(FORMAT)},
         }
         condition: dict[str, Value | Known]
         if seen is None:
             condition = {PARTITION_KEY: Known.ABSENT}
             mine |= {
-                "format": {"N": str(FORMAT)},
                 "save": {"N": "0"},
                 "pages": {"B": packed({})},
             }

@@ -10,7 +10,7 @@ from typing import Protocol
 from cdc.ports import Owner
 from connectors.state_dynamodb.pages import Slot
 
-FORMAT = 1
+FORMAT = 2
 """The version of these items. Raised with every change that an older version cannot read."""
 
 

@@ -85,6 +85,8 @@ class Pages:
                 draft.remove(key)
         for sink, shard in change.forget:
             draft.remove(("cursor", sink, *shard))
+        for sink, shard, found_at in change.forget_gaps:
+            draft.remove(("gap", sink, *shard, found_at))
         for row in _rows_of(change):
             draft.put(row)
         return draft.pages
@@ -196,6 +198,7 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     kept_by_sink: bool
     saved_at: float
     through: float | None
+    last_created: float | None = None
 
 
 class _Start(msgspec.Struct, array_like=True, frozen=True):
@@ -204,6 +207,7 @@ class _Start(msgspec.Struct, array_like=True, frozen=True):
     table: str
     start: str
     started_at: float
+    table_id: str = ""
 
 
 class _Gap(msgspec.Struct, array_like=True, frozen=True):
@@ -214,10 +218,16 @@ class _Gap(msgspec.Struct, array_like=True, frozen=True):
     found_at: float
     reason: str
     decision: str
+    kind: str = ""
+    certain: bool = False
+    after: str = ""
+    decided_at: float | None = None
+    count: int = 1
+    last_found_at: float | None = None
 
 
 class _Content(msgspec.Struct, omit_defaults=True):
-    """A page, as JSON."""
+    """A page, as JSON. Fields are only added: what an older version wrote lacks them."""
 
     cursors: list[_Cursor] = []
     starts: list[_Start] = []
@@ -244,13 +254,29 @@ def encode(rows: Iterable[Row]) -> bytes:
                         row.kept_by_sink,
                         row.saved_at,
                         row.through,
+                        row.last_created,
                     )
                 )
             case SavedStart():
-                content.starts.append(_Start(row.sink, row.stream, row.table, row.start, row.started_at))
+                content.starts.append(
+                    _Start(row.sink, row.stream, row.table, row.start, row.started_at, row.table_id)
+                )
             case SavedGap():
                 content.gaps.append(
-                    _Gap(row.sink, *row.shard, row.table, row.found_at, row.reason, row.decision)
+                    _Gap(
+                        row.sink,
+                        *row.shard,
+                        row.table,
+                        row.found_at,
+                        row.reason,
+                        row.decision,
+                        row.kind,
+                        row.certain,
+                        row.after,
+                        row.decided_at,
+                        row.count,
+                        row.last_found_at,
+                    )
                 )
             case Setting():
                 content.settings[row.name] = row.value
@@ -274,12 +300,26 @@ def decode(content: bytes) -> Rows:
             found.kept_by_sink,
             found.saved_at,
             found.through,
+            found.last_created,
         )
         for found in page.cursors
     ]
-    rows += [SavedStart(s.sink, s.stream, s.table, s.start, s.started_at) for s in page.starts]
+    rows += [SavedStart(s.sink, s.stream, s.table, s.start, s.started_at, s.table_id) for s in page.starts]
     rows += [
-        SavedGap(g.sink, ShardKey(g.stream, g.shard), g.table, g.found_at, g.reason, g.decision)
+        SavedGap(
+            g.sink,
+            ShardKey(g.stream, g.shard),
+            g.table,
+            g.found_at,
+            g.reason,
+            g.decision,
+            g.kind,
+            g.certain,
+            g.after,
+            g.decided_at,
+            g.count,
+            g.last_found_at,
+        )
         for g in page.gaps
     ]
     rows += [Setting(name, value) for name, value in page.settings.items()]

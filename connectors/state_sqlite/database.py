@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cdc.errors import ErrorKind, StateError
-from connectors.state_sqlite.rows import FORMAT, TABLES
+from connectors.state_sqlite.rows import FORMAT, OLDEST, TABLES, create
 
 APPLICATION_ID = 0x43444353
 """Tells our files from other SQLite databases, in `PRAGMA application_id`."""
@@ -182,10 +182,8 @@ class Database:
         with _transaction(db, "BEGIN IMMEDIATE"):
             if not _is_new(db):  # another process was first
                 return
-            for definition in TABLES.values():
-                db.execute(definition)
+            create(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _check_format(self, db: sqlite3.Connection) -> None:
         if _number(db, "PRAGMA application_id") != APPLICATION_ID:
@@ -197,7 +195,7 @@ class Database:
                 f"{self._path} has state format {found}, written by a newer version; this one reads up to {FORMAT}",
                 remedy="run the newer version, or name another `state.path`",
             )
-        if found != FORMAT:
+        if found < OLDEST:
             raise self._format_error(f"has the unknown state format {found}")
         have = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if missing := [name for name in TABLES if name not in have]:

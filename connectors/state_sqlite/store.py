@@ -58,6 +58,7 @@ class SqliteStateStore:
                     f"{held.remaining(now):.0f} s from now by this host's clock"
                 )
                 raise self._not_owner(held, remedy=remedy)
+            rows.migrate(db)
             lease = Lease(replace(owner, heartbeat=now), max(held.epoch, above) + 1)
             new = lease.owner
             row = (new.host, new.pid, new.process_started, new.admin, new.heartbeat, lease_seconds, now)

@@ -54,24 +54,29 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "trim-horizon, outage": _DUPLICATED,
         "latest, outage": _LOST,
         "at any moment": _DUPLICATED,
+        "at any moment of a split": _DUPLICATED,
     },
     5: {
         "in flight": _DUPLICATED,
         "again and again": _DUPLICATED,
+        "at a shard's end": _DUPLICATED,
         "one sink down": _DUPLICATED,
     },
     6: {
         "changes expired": _SILENT_GAP,
+        "changes expired, skip": _SILENT_GAP,
         "some expired": _SILENT_GAP | _DUPLICATED,
+        "some expired, skip": _SILENT_GAP | _DUPLICATED,
         "idle table": _SILENT_GAP,
         "an hour to spare": _DUPLICATED,
         "one sink away": _SILENT_GAP | _DUPLICATED,
     },
     7: {
-        "throttled": _HUNG,
-        "limit exceeded": _HUNG,
-        "5xx": _HUNG,
-        "no answer": _HUNG,
+        **{
+            f"{when}{error}": _HUNG
+            for error in ("throttled", "limit exceeded", "5xx", "no answer")
+            for when in ("", "live, ")
+        },
     },
     8: {
         "all sinks down": _LOST,
@@ -88,8 +93,11 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down": _SILENT_GAP,
+        "enabled again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
+        "enabled again, process down, rest unread": _SILENT_GAP,
         "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "created again, process down": _SILENT_GAP,
+        "created again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
     },
     15: {
         "one shard": _HELD_UP,

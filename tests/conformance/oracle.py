@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
+from cdc.core.gap_kinds import GapKind
 from tests.conformance.subject import Subject
 from tests.conformance.world import Arrival, Destination, World, Written
 
@@ -140,12 +141,18 @@ class Oracle:
         self.told_at_all(sinks)
         for report in self.subject.reports():
             if report.sink not in sinks:
-                self.wrong(Kind.FALSE_ALARM, f"{report.sink} {report.shard[-8:]}: {report.reason}")
+                self.wrong(Kind.FALSE_ALARM, f"{report.sink} {report.shard[-8:]}: {report.kind}")
 
     def told_at_all(self, sinks: Collection[str], *, stream: str | None = None) -> None:
         """A loss is told for each of these sinks, of this stream."""
         for sink in sorted(set(sinks) - self.told_of(stream)):
             self.wrong(Kind.SILENT_GAP, f"{sink}: nothing is told")
+
+    def told_as(self, kind: GapKind, *, stream: str) -> None:
+        """What is told of this stream is of this kind, and of no other."""
+        for report in self.subject.reports():
+            if report.stream == stream and report.kind != kind:
+                self.wrong(Kind.FALSE_ALARM, f"{report.sink}: {report.kind} instead of {kind}")
 
     def told_of(self, stream: str | None = None) -> set[str]:
         """The sinks for which a loss is told, of this stream."""

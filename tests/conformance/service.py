@@ -44,7 +44,9 @@ class Service:
                 )
                 for one in world.destinations.values()
             ],
-            settings=Settings(start=options.start, idle_poll_seconds=options.idle_poll_seconds),
+            settings=Settings(
+                start=options.start, on_gap=options.on_gap, idle_poll_seconds=options.idle_poll_seconds
+            ),
             time=world.time,
             seed=world.seed,
         )
@@ -103,7 +105,7 @@ class Service:
 
     def reports(self) -> Sequence[Report]:
         return [
-            Report(gap.sink, gap.shard.stream, gap.shard.shard, gap.reason, bool(gap.decision))
+            Report(gap.sink, gap.shard.stream, gap.shard.shard, gap.kind, gap.certain, bool(gap.decision))
             for gap in self._pipeline.saved.gaps
         ]
 

@@ -29,7 +29,10 @@ class Report:
     sink: str
     stream: str
     shard: str
-    reason: str
+    kind: str
+    """`cdc.core.gap_kinds.GapKind`."""
+    certain: bool
+    """False: nobody can know whether anything was lost."""
     decided: bool
     """False: the shard waits for the operator at this sink."""
 

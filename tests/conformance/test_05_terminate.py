@@ -6,20 +6,23 @@ from tests.conformance.scenario import Trial, conformance
 from tests.conformance.world import Destination
 
 
-@conformance(5, "in flight", "again and again", "one sink down")
+@conformance(5, "in flight", "again and again", "at a shard's end", "one sink down")
 def test_an_orderly_end_is_followed_by_no_redelivery(trial: Trial, case: str) -> None:
     destinations = [
         Destination("bus", commit_seconds=2.0),
-        Destination("lake", exactly_once=True, commit_seconds=300.0),
+        Destination("lake", exactly_once=True, commit_seconds=40.0),
     ]
     world = trial.world(behaviour=Behaviour(ends_with_records=0.0), destinations=destinations)
     world.split(world.leaves()[0])
     subject = trial.subject(world)
     ends = []
-    for _ in range(5 if case == "again and again" else 1):
+    for _ in range(5 if case in ("again and again", "at a shard's end") else 1):
         subject.start()
         world.advance(130.0)
         world.write(10)
+        if case == "at a shard's end":
+            world.roll()
+            world.write(5)
         if case == "one sink down":
             world.advance(6.0)
             world.write(10)
@@ -31,7 +34,7 @@ def test_an_orderly_end_is_followed_by_no_redelivery(trial: Trial, case: str) ->
     world.write(5)
     world.advance(120.0)
     subject.start()
-    world.advance(900.0)
+    world.advance(900.0 if case == "at a shard's end" else 450.0)
     oracle = Oracle(subject)
     oracle.complete()
     oracle.in_order()

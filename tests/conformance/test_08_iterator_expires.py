@@ -16,11 +16,11 @@ def test_reading_goes_on_where_it_stopped(trial: Trial, case: str) -> None:
         behaviour=Behaviour(ends_with_records=0.0, iterator_seconds=life, page_records=5),
         destinations=[Destination("bus", accept_seconds=slow), Destination("lake", exactly_once=True)],
     )
-    subject = trial.subject(world, Options(idle_poll_seconds=5.0))
+    subject = trial.subject(world, Options(idle_poll_seconds=5.0 if case == "before its time" else 20.0))
     subject.start()
     world.advance(MINUTE)
     world.write(12)
-    world.advance(5.0)
+    world.advance(30.0)
     down = {"all sinks down": ("bus", "lake"), "one sink down": ("bus",), "before its time": ("bus", "lake")}
     for sink in down.get(case, ()):
         world.outage(sink, 40 * MINUTE)

@@ -1,8 +1,10 @@
 """Scenario 10: the stream is disabled and enabled again, which gives it a new ARN; the table is deleted and created again."""
 
+from cdc.core.gap_kinds import GapKind
 from cdc.testing.sim.behaviour import Behaviour
-from tests.conformance.oracle import Oracle
+from tests.conformance.oracle import Oracle, changes
 from tests.conformance.scenario import Trial, conformance
+from tests.conformance.subject import Options
 from tests.conformance.world import MINUTE, World
 
 
@@ -22,13 +24,21 @@ def _create_again(world: World) -> None:
 
 
 @conformance(
-    10, "enabled again", "enabled again, process down", "created again", "created again, process down"
+    10,
+    "enabled again",
+    "enabled again, process down",
+    "enabled again, skip",
+    "created again",
+    "created again, process down",
+    "created again, skip",
 )
 def test_a_new_stream_is_told_and_followed(trial: Trial, case: str) -> None:
-    what, _, down = case.partition(", ")
+    """The old one is read to its end before. With `on_gap: skip` the new one follows at once, with `halt` once decided."""
+    what, _, how = case.partition(", ")
+    down = how == "process down"
     world = trial.world(seed=10, behaviour=Behaviour(ends_with_records=0.0))
     old = world.stream()
-    subject = trial.subject(world)
+    subject = trial.subject(world, Options(on_gap="skip" if how == "skip" else "halt"))
     subject.start()
     world.advance(10.0)
     world.write(8)
@@ -46,8 +56,10 @@ def test_a_new_stream_is_told_and_followed(trial: Trial, case: str) -> None:
     oracle.in_order()
     oracle.once(world.destinations)
     oracle.told_at_all(world.destinations, stream=new)
+    oracle.told_as(GapKind.NEW_STREAM if what == "enabled again" else GapKind.NEW_TABLE, stream=new)
     # What waits for a decision may wait; where nothing is told nobody knows of one.
-    oracle.complete(but_for={sink: oracle.of_stream(new) for sink in oracle.told_of(new)})
+    waiting = {one.sink for one in subject.reports() if not one.decided}
+    oracle.complete(but_for={sink: oracle.of_stream(new) for sink in waiting})
     subject.terminate()
     for sink in world.destinations:
         subject.decide(sink)
@@ -56,4 +68,29 @@ def test_a_new_stream_is_told_and_followed(trial: Trial, case: str) -> None:
     oracle.look_again()
     oracle.complete()
     oracle.in_order()
+    oracle.done()
+
+
+@conformance(10, "enabled again, process down, rest unread")
+def test_what_was_left_on_the_old_stream_is_told(trial: Trial, case: str) -> None:
+    """What a process that was away has not read of a replaced stream is not read any more: a loss, and told as one."""
+    world = trial.world(seed=10, behaviour=Behaviour(ends_with_records=0.0))
+    old = world.stream()
+    subject = trial.subject(world, Options(on_gap="skip"))
+    subject.start()
+    world.advance(10.0)
+    world.write(8)
+    world.advance(10.0)
+    subject.terminate()
+    world.write(4)
+    unread = changes(world.log()[-4:])
+    _enable_again(world)
+    world.write(8)
+    subject.start()
+    world.advance(5 * MINUTE)
+    oracle = Oracle(subject)
+    oracle.told_at_all(world.destinations, stream=old)
+    oracle.complete(but_for=dict.fromkeys(world.destinations, unread))
+    oracle.in_order()
+    oracle.once(world.destinations)
     oracle.done()

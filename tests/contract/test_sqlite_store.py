@@ -36,7 +36,7 @@ class TestSqlite(FormatCases):
 
     def make_newer(self, base: Path) -> None:
         with sqlite3.connect(base / "state.db") as db:
-            db.execute("PRAGMA user_version = 2")
+            db.execute("PRAGMA user_version = 3")
         db.close()
 
     def make_foreign(self, base: Path) -> None:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class SimApi:
-    """`Calls` without HTTP: no signature, no connection, the same bodies and kinds of errors."""
+    """`ServiceCalls` without HTTP: no signature, no connection, the same bodies and kinds of errors."""
 
     region = "eu-west-1"
     tables_endpoint = streams_endpoint = "the simulation"

@@ -7,11 +7,16 @@ from typing import Any
 import boto3
 import msgspec
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
+from botocore.session import Session
 
 from cdc.testing.sim.failures import NoAnswerError, ServiceError
 from cdc.testing.sim.service import Sim
+from connectors.dynamodb_streams.api import Api
+from connectors.dynamodb_streams.source import DynamoDBStreams
+from tests.dynamodb_streams import sources
 
 
 class _Raw:
@@ -29,7 +34,8 @@ class _Raw:
 
 def client(sim: Sim, service: str) -> Any:
     """A client of `dynamodb` or `dynamodbstreams`, that tries everything once."""
-    made = boto3.client(
+    make: Any = boto3.client  # the stubs want the name of the service letter by letter
+    made = make(
         service,
         region_name="eu-west-1",
         config=Config(retries={"total_max_attempts": 1}),
@@ -38,6 +44,19 @@ def client(sim: Sim, service: str) -> Any:
     )
     made.meta.events.register("before-send", lambda request, **_: _answer(sim, request))
     return made
+
+
+def source_through_boto3(sim: Sim, *tables: str) -> DynamoDBStreams:
+    """The shipped source with its own calls, these tables of the simulation behind them."""
+
+    answering: Any = lambda request, **_: _answer(sim, request)  # noqa: E731 - the stubs want no result of it
+
+    def prepare(session: Session) -> None:
+        session.set_credentials("test", "test")
+        session.register("before-send", answering)
+
+    config = sources.config(None, *tables)
+    return DynamoDBStreams(config, Api(config, sources.context(), prepare=prepare))
 
 
 def _answer(sim: Sim, request: Any) -> AWSResponse:
@@ -50,5 +69,6 @@ def _answer(sim: Sim, request: Any) -> AWSResponse:
         status, body = error.status, msgspec.json.encode(members | dict(error.members))
     except NoAnswerError:
         raise ReadTimeoutError(endpoint_url=request.url) from None
-    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "simulated"}
+    headers = HTTPHeaders()
+    headers["Content-Type"], headers["x-amzn-RequestId"] = "application/x-amz-json-1.0", "simulated"
     return AWSResponse(request.url, status, headers, _Raw(body))

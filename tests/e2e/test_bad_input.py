@@ -307,7 +307,6 @@ source:
   tables: [orders]
   region: eu-west-1
   start: snapshot
-  on_gap: GAP
 schema:
   mode: MODE
   registry:
@@ -329,17 +328,15 @@ dead_letters:
 """
 LATER_LINES = {
     7: "source.start",
-    8: "source.on_gap",
-    10: "schema.mode",
-    12: "schema.registry.type",
-    15: "sinks[0].delivery",
-    19: "sinks[1].format",
-    24: "sinks[2].guard",
-    26: "dead_letters.type",
+    9: "schema.mode",
+    11: "schema.registry.type",
+    14: "sinks[0].delivery",
+    18: "sinks[1].format",
+    23: "sinks[2].guard",
+    25: "dead_letters.type",
 }
 ROUNDS = [
     {
-        "GAP": "snapshot",
         "MODE": "typed",
         "REGISTRY": "glue",
         "FORMAT": "parquet",
@@ -347,7 +344,6 @@ ROUNDS = [
         "LETTERS": "s3",
     },
     {
-        "GAP": "skip",
         "MODE": "declared",
         "REGISTRY": "glue",
         "FORMAT": "jsonl",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.command.folder import file_sink, lines, tree, write
 from tests.command.process import Running, cdc, eventually, running
@@ -110,6 +111,90 @@ def test_gap_ends_with_3_and_is_decided(tables: Tables, trimming: Proxy, table: 
     decided = cdc(tmp_path, *RUN)
     assert decided.code == 0, decided.err
     assert numbers(tmp_path / "file.jsonl") == [*TEN, *TEN, "11"]
+
+
+def on_gap(folder: Path, policy: str) -> None:
+    """As if somebody had edited the file."""
+    path = folder / "pipeline.yaml"
+    configuration = yaml.safe_load(path.read_text())
+    configuration["source"]["on_gap"] = policy
+    path.write_text(yaml.safe_dump(configuration, sort_keys=False))
+
+
+def test_skip_and_snapshot_go_on_and_every_gap_stays_in_the_status(
+    tables: Tables, trimming: Proxy, table: str, tmp_path: Path
+) -> None:
+    """`halt` first; then what waits is decided by the policy of the next start."""
+    write(tmp_path, trimming.url, table, [file_sink()])
+    delivered(tmp_path)
+    tables.put(table, 11)
+    trimming.answers["GetShardIterator"] = trimmed
+
+    def the_gap() -> dict[str, Any]:
+        (gap,) = json.loads(cdc(tmp_path, "status", "pipeline.yaml", "--json").out)["gaps"]
+        return dict(gap)
+
+    assert cdc(tmp_path, *RUN).code == 3
+    waits = the_gap()
+    assert (waits["kind"], waits["certain"], waits["open"], waits["decision"]) == ("trimmed", False, True, "")
+
+    on_gap(tmp_path, "snapshot")
+    asked = cdc(tmp_path, *RUN)
+    assert asked.code == 3, asked.err
+    assert "this version cannot take the snapshot" in asked.err
+    assert numbers(tmp_path / "file.jsonl") == [*TEN, "11"], "it goes on all the same"
+    assert (the_gap()["decision"], the_gap()["open"]) == ("snapshot requested", True)
+    assert "snapshot is requested" in cdc(tmp_path, "status", "pipeline.yaml").out
+
+    del trimming.answers["GetShardIterator"]
+    on_gap(tmp_path, "skip")
+    tables.put(table, 12)
+    skipped = cdc(tmp_path, *RUN)
+    assert skipped.code == 0, skipped.err
+    assert numbers(tmp_path / "file.jsonl") == [*TEN, "11", "12"]
+    gap = the_gap()
+    assert (gap["decision"], gap["open"]) == ("skipped", False)
+    assert (gap["found_at"], gap["after"]) == (waits["found_at"], waits["after"])
+    assert "trimmed" in cdc(tmp_path, "status", "pipeline.yaml").out
+
+
+def test_a_gap_that_is_skipped_is_an_error_in_the_log(
+    tables: Tables, trimming: Proxy, table: str, tmp_path: Path
+) -> None:
+    write(tmp_path, trimming.url, table, [file_sink(), file_sink("other")])
+    on_gap(tmp_path, "skip")
+    delivered(tmp_path, "file", "other")
+    tables.put(table, 11)
+    trimming.answers["GetShardIterator"] = trimmed
+    run = cdc(tmp_path, *RUN)
+    assert run.code == 0, run.err
+    told = [json.loads(line) for line in run.err.splitlines() if '"event":"gap"' in line.replace(" ", "")]
+    assert {(line["sink"], line["kind"], line["level"]) for line in told} == {
+        ("file", "trimmed", "error"),
+        ("other", "trimmed", "error"),
+    }
+    for name in ("file", "other"):
+        assert numbers(tmp_path / f"{name}.jsonl") == [*TEN, "11"]
+    shown = json.loads(cdc(tmp_path, "positions", "show", "pipeline.yaml", "--json").out)["gaps"]
+    assert {(row["sink"], row["decision"], row["count"]) for row in shown} == {
+        ("file", "skipped", 1),
+        ("other", "skipped", 1),
+    }
+
+
+def test_a_position_that_is_set_by_hand_is_no_gap(tables: Tables, table: str, tmp_path: Path) -> None:
+    write(tmp_path, tables.url, table, [file_sink()])
+    delivered(tmp_path)
+    (position, *_) = json.loads(cdc(tmp_path, "positions", "show", "pipeline.yaml", "--json").out)[
+        "positions"
+    ]
+    reset = ("positions", "reset", "pipeline.yaml", "--sink", "file", "--shard", position["shard"])
+    assert cdc(tmp_path, *reset, "--to", "trim-horizon").code == 0
+    status = json.loads(cdc(tmp_path, "status", "pipeline.yaml", "--json").out)
+    assert status["gaps"] == []
+    assert [(row["sink"], row["decision"]) for row in status["resets"]] == [("file", "reset to trim-horizon")]
+    assert all(counted["gaps"] == 0 for sink in status["sinks"] for counted in sink["tables"])
+    assert "Positions set by hand" in cdc(tmp_path, "status", "pipeline.yaml").out
 
 
 def test_reset_of_what_is_not_there(tables: Tables, table: str, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *MUTANTS], help="these; else all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these; else all")
     parser.add_argument("--seeds", type=int, default=200, help="of the simulation, for each at most (200)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write-docs", action="store_true", help="note what caught which: docs/mutants.md")
@@ -58,7 +58,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="only what is noted to have caught it: the same again, quickly",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in MUTANTS]
+    if unknown:
+        parser.error(f"there is no mutant {', '.join(unknown)}; there are {', '.join(MUTANTS)}")
+    return options
 
 
 def _as_recorded(mutant: Mutant) -> Trial:

@@ -16,14 +16,13 @@ class EndlessError(Exception):
 
 def catch(seed: int) -> str | None:
     """What one seed's run of the simulation finds wrong; None: nothing."""
-    from tests.sim.engine.run import drive
-    from tests.sim.engine.seeds import profile_of
-    from tests.sim.engine.simulation import Simulation
+    from tests.sim.engine.profiles import plan_of
+    from tests.sim.engine.run import Run
 
-    simulation = Simulation(seed, profile_of(seed))
+    run = Run(plan_of(seed))
     try:
         with _limited(_MOST_SECONDS):
-            drive(simulation)
+            run.drive()
     except Exception as error:  # noqa: BLE001 - the engine's own assertions catch mutants, too
         return _told(error)
     return None
@@ -64,9 +63,9 @@ class _Told:
 
 
 def _told(error: Exception) -> str:
-    name = type(error).__name__
-    text = _first_line(str(error))
-    return f"{name}: {text}" if text else name
+    """A violation begins with the name of the promise that was broken."""
+    name, text = type(error).__name__, _first_line(str(error))
+    return text if name == "Violation" else f"{name}: {text}"
 
 
 def _first_line(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.model import Place, Position, ShardKey
+from cdc.model import Place, Position, ShardKey, after
 from cdc.ports import Owner, SavedCursor, SavedGap, SavedStart, StateChange
 from cdc.testing.fakes import MemoryStore
 from cdc.testing.saved_state import contents
@@ -28,21 +28,48 @@ positions = st.builds(
     st.integers(0, 9),
 )
 cursors = st.builds(
-    SavedCursor, sinks, shards, positions, st.just("orders"), st.booleans(), times, st.none() | times
+    SavedCursor,
+    sinks,
+    shards,
+    positions,
+    st.just("orders"),
+    st.booleans(),
+    times,
+    st.none() | times,
+    st.none() | times,
 )
+found_at = st.integers(0, 3).map(float)
 changes = st.builds(
     StateChange,
     st.lists(cursors, max_size=8, unique_by=lambda one: (one.sink, one.shard)),
     st.lists(
-        st.builds(SavedStart, sinks, st.just("s1"), st.just("orders"), st.just("latest"), times), max_size=2
+        st.builds(
+            SavedStart, sinks, st.just("s1"), st.just("orders"), st.just("latest"), times, st.text(max_size=4)
+        ),
+        max_size=2,
     ),
     st.lists(
-        st.builds(SavedGap, sinks, shards, st.just("orders"), st.integers(0, 3).map(float), st.text()),
+        st.builds(
+            SavedGap,
+            sinks,
+            shards,
+            st.just("orders"),
+            found_at,
+            st.text(),
+            st.text(max_size=4),
+            st.text(max_size=4),
+            st.booleans(),
+            st.text(max_size=4),
+            st.none() | times,
+            st.integers(1, 9),
+            st.none() | times,
+        ),
         max_size=3,
     ),
     st.none() | st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3),
     st.none() | st.dictionaries(sinks, st.integers(0, 9), max_size=2),
     st.lists(st.tuples(sinks, shards), max_size=4),
+    st.lists(st.tuples(sinks, shards, found_at), max_size=4),
 )
 
 
@@ -123,3 +150,16 @@ def test_the_longest_rows_fit_an_item() -> None:
         SavedGap(noise(64), ShardKey(noise(1024), noise(65)), noise(255), 0.5, noise(600)) for _ in range(128)
     ]
     assert len(encode(rows)) < 400_000
+
+
+def test_pages_of_the_first_format_are_read() -> None:
+    """What they lack has its default."""
+    page = {
+        "cursors": [["bus", "s", "s1", 1, "5", None, 0, "orders", False, 7.0, None]],
+        "starts": [["bus", "s", "orders", "latest", 7.0]],
+        "gaps": [["bus", "s", "s1", "orders", 7.0, "it expired", "reset to latest"]],
+    }
+    cursor, start, gap = pages.decode(pages.packed(page)).values()
+    assert cursor == SavedCursor("bus", ShardKey("s", "s1"), after("5"), "orders", False, 7.0)
+    assert start == SavedStart("bus", "s", "orders", "latest", 7.0)
+    assert gap == SavedGap("bus", ShardKey("s", "s1"), "orders", 7.0, "it expired", "reset to latest")

@@ -29,6 +29,7 @@ SERVICES_BY_FIXTURE = {
     "kafka_broker": KAFKA,
     "dynamodb_endpoint": DYNAMODB,
     "dynamodb_local": DYNAMODB,
+    "dynamodb_of_module": DYNAMODB,
     "schema_registry_url": SCHEMA_REGISTRY,
     "schema_registry": SCHEMA_REGISTRY,
     "s3_endpoint": S3,

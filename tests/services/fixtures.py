@@ -87,11 +87,21 @@ def dynamodb_local(tmp_path: Path) -> Iterator[DynamoDB]:
     Its data lie in memory where that can be had: it waits for the disk at every write, which makes thousands of writes
     five times as slow, and ten times where others use the disk too.
     """
+    yield from _own_in_memory(DYNAMODB, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def dynamodb_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DynamoDB]:
+    """As `dynamodb_local`, for all tests of a file that makes thousands of calls."""
+    yield from _own_in_memory(DYNAMODB, tmp_path_factory.mktemp("dynamodb"))
+
+
+def _own_in_memory(service: Service, tmp_path: Path) -> Iterator[Any]:
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         with TemporaryDirectory(dir=MEMORY) as folder:
-            yield from _own(DYNAMODB, Path(folder))
+            yield from _own(service, Path(folder))
     else:
-        yield from _own(DYNAMODB, tmp_path)
+        yield from _own(service, tmp_path)
 
 
 def _own(service: Service, tmp_path: Path) -> Iterator[Any]:

@@ -74,7 +74,7 @@ class DynamoDBStoreCases(FormatCases, OutageCases):
             Key={"pipeline": {"S": "pipeline"}, "item": {"S": "lease"}},
             UpdateExpression="SET #f = :f",
             ExpressionAttributeNames={"#f": "format"},
-            ExpressionAttributeValues={":f": {"N": "2"}},
+            ExpressionAttributeValues={":f": {"N": "3"}},
         )
 
     def make_foreign(self, base: Path) -> None:

@@ -5,15 +5,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cdc.errors import ErrorKind, StateError
 from cdc.model import ShardKey, after
-from cdc.ports import Lease, Saved, SavedCursor, SavedGap, StateChange
+from cdc.ports import Lease, Saved, SavedCursor, SavedGap, SavedStart, StateChange
 from cdc.process import this_process
-from connectors.state_sqlite import SqliteStateStore
+from cdc.testing.saved_state import contents
+from connectors.state_sqlite import SqliteStateStore, rows
 from connectors.state_sqlite.database import APPLICATION_ID
 
 NOW = 1_767_225_660.0
@@ -356,3 +358,64 @@ def test_a_mode_without_write_permission(path: Path, store: SqliteStateStore) ->
 def test_an_unknown_error_is_raised_as_it_is(store: SqliteStateStore) -> None:
     with pytest.raises(sqlite3.OperationalError, match="no such table"), store._database.writing() as db:
         db.execute("SELECT * FROM absent")
+
+
+def first_format(path: Path) -> None:
+    """A file as the first version left it, with the rows that it wrote."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        for definition in rows.TABLES.values():
+            db.execute(definition)
+        db.execute(
+            "INSERT INTO cursors VALUES ('pipeline', 'bus', 's', 's1', 1, '5', NULL, 0, 'orders', 1, 7.0, 8.0)"
+        )
+        db.execute("INSERT INTO starts VALUES ('pipeline', 'bus', 's', 'orders', 'latest', 7.0)")
+        db.execute("INSERT INTO gaps VALUES ('pipeline', 'bus', 's', 's1', 'orders', 7.0, 'it expired', '')")
+        db.execute("PRAGMA application_id = 0x43444353")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+
+
+def format_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_file_of_the_first_format_is_read_as_it_is_and_migrated_by_who_owns_it(path: Path) -> None:
+    first_format(path)
+    expected = Saved(
+        [SavedCursor("bus", ShardKey("s", "s1"), after("5"), "orders", True, 7.0, 8.0)],
+        [SavedStart("bus", "s", "orders", "latest", 7.0)],
+        [SavedGap("bus", ShardKey("s", "s1"), "orders", 7.0, "it expired")],
+    )
+    for read_only in (True, False):
+        with closing(SqliteStateStore(path, "pipeline", read_only=read_only)) as looking:
+            looking.open()
+            assert contents(looking.load()) == contents(expected)
+            assert format_of(path) == 1
+    with closing(SqliteStateStore(path, "pipeline")) as store:
+        store.open()
+        lease = store.acquire(this_process(), lease_seconds=15.0, now=NOW)
+        assert format_of(path) == 2
+        assert contents(store.load()) == contents(expected)
+        store.save(lease, StateChange(starts=[replace(expected.starts[0], table_id="7f3c")]))
+        assert store.load().starts[0].table_id == "7f3c"
+        store.renew(lease, now=NOW)
+    with closing(SqliteStateStore(path, "another")) as other:
+        other.open()
+        other.acquire(this_process(), lease_seconds=15.0, now=NOW)
+        assert format_of(path) == 2
+
+
+def test_a_file_that_is_somebody_elses_is_not_migrated(path: Path) -> None:
+    first_format(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "INSERT INTO owners VALUES ('pipeline', 4, 'elsewhere', 1, '0', '', ?, 60.0, ?)", (NOW, NOW)
+        )
+        db.commit()
+    with closing(SqliteStateStore(path, "pipeline")) as store:
+        store.open()
+        with pytest.raises(StateError):
+            store.acquire(this_process(), lease_seconds=15.0, now=NOW)
+    assert format_of(path) == 1

@@ -74,8 +74,9 @@ class Administration:
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
             )
         table.gone_at = catalogue.now() + catalogue.behaviour.table_seconds
+        description = self._describe(table)
         self._disable(table)
-        return {"TableDescription": self._describe(table)}
+        return {"TableDescription": description}
 
     def describe_table(self, request: Request) -> Response:
         check_members(request, ("TableName",))

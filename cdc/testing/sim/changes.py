@@ -91,9 +91,9 @@ def update(catalogue: Catalogue, request: Request) -> Write:
     key = table.key.read_key(required(request, "Key"))
 
     def makes(old: Item | None) -> Item | None:
-        new = bound.apply(old or key)
         if old is None and not bound.creates:
-            return None
+            return None  # whatever paths it names
+        new = bound.apply(old or key)
         check_size(new, updated=True)
         return new
 

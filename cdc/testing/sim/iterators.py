@@ -4,6 +4,7 @@ import binascii
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
+from cdc.testing.sim.failures import ServiceError
 from cdc.testing.sim.requests import invalid
 
 
@@ -24,11 +25,15 @@ class Iterator:
 
 def decode(text: str) -> Iterator:
     """Raises: ServiceError: ValidationException: it is no iterator."""
+    stream, separator, blob = text.partition("|1|")
+    if not separator:
+        raise _none()
     try:
-        stream, version, blob = text.split("|")
-        if version != "1":
-            raise ValueError(version)
         shard, index, issued_at, empty_pages = b64decode(blob, validate=True).decode().split(" ")
         return Iterator(stream, shard, int(index), float(issued_at), int(empty_pages))
     except (ValueError, binascii.Error):
-        raise invalid("Invalid ShardIterator") from None
+        raise _none() from None
+
+
+def _none() -> ServiceError:
+    return invalid("Invalid ShardIterator")

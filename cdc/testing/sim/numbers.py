@@ -51,15 +51,14 @@ def _computed(operation: Callable[[Decimal, Decimal], Decimal], one: str, other:
     if _significant(result) > DIGITS:
         # The service's words for a loss of precision, too (ScyllaDB's tests, which are run against it).
         raise _overflow()
-    return _canonical(result)
+    return _canonical(result) if result else "0"
 
 
 def _canonical(number: Decimal) -> str:
+    # Zeros, too: the service refuses `0e126` and `0e-131`, and takes `0.0e126` (ScyllaDB's tests against it).
     if number.adjusted() > HIGHEST_EXPONENT:
-        raise _overflow()  # also for zeros: `0e126` is refused, `0.0e126` is not
+        raise _overflow()
     if number.adjusted() < LOWEST_EXPONENT:
-        if not number:
-            return "0"
         raise invalid(
             "Number underflow. Attempting to store a number with magnitude smaller than supported range"
         )

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from random import Random
 
 from cdc.testing.sim.behaviour import Behaviour
@@ -13,6 +15,16 @@ from cdc.testing.sim.sequence import SequenceNumbers
 from cdc.testing.sim.shards import Record, Shard
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a stream is of."""
+
+    table: str
+    table_arn: str
+    view_type: str
+    key: KeySchema
+
+
 class Stream:
     """Attributes are for reading; `streams.Streams` is what calls come to.
 
@@ -21,22 +33,13 @@ class Stream:
     """
 
     def __init__(
-        self,
-        *,
-        table: str,
-        table_arn: str,
-        view_type: str,
-        key: KeySchema,
-        seed: str,
-        number: int,
-        now: float,
-        behaviour: Behaviour,
-        region: str,
+        self, origin: Origin, *, seed: str, number: int, now: float, behaviour: Behaviour, region: str
     ) -> None:
-        self.table, self.view_type, self.key, self.behaviour = table, view_type, key, behaviour
+        self.table, self.view_type, self.key = origin.table, origin.view_type, origin.key
+        self.behaviour = behaviour
         self.created_at = now
         self.label = label(now)
-        self.arn = f"{table_arn}/stream/{self.label}"
+        self.arn = f"{origin.table_arn}/stream/{self.label}"
         self.enabled_at = now + behaviour.stream_seconds
         self.disabled_at: float | None = None
         self.shards: dict[str, Shard] = {}
@@ -49,7 +52,7 @@ class Stream:
         self._ids = Random(f"{seed} ids {number}")
         self._order = Random(f"{seed} order {number}")
         self._numbers = SequenceNumbers(Random(f"{seed} numbers {number}"), now)
-        self._recorder = Recorder(Random(f"{seed} events {number}"), view_type, region)
+        self._recorder = Recorder(Random(f"{seed} events {number}"), origin.view_type, region)
         self._open: list[Shard] = []
         self._closed: list[Shard] = []
         """Closed, and not gone yet."""
@@ -115,7 +118,7 @@ class Stream:
             raise ValueError(f"{shard.id} is too small to be split")
         self._end(shard, now)
         bounds = [shard.low, middle, shard.high] if split else [shard.low, shard.high]
-        return [self._add(shard, low, high, now) for low, high in zip(bounds, bounds[1:], strict=False)]
+        return [self._add(shard, low, high, now) for low, high in pairwise(bounds)]
 
     # What is written
 

@@ -23,7 +23,7 @@ from cdc.testing.sim.requests import (
     required,
 )
 from cdc.testing.sim.shards import Record, Shard
-from cdc.testing.sim.stream import Stream
+from cdc.testing.sim.stream import Origin, Stream
 
 MOST_RECORDS = 1000
 MOST_SHARDS_LISTED = 100
@@ -50,10 +50,7 @@ class Streams:
         now = self.now()
         while True:
             stream = Stream(
-                table=table_name,
-                table_arn=table_arn,
-                view_type=view_type,
-                key=key,
+                Origin(table_name, table_arn, view_type, key),
                 seed=self._seed,
                 number=len(self._streams),
                 now=now,

@@ -12,6 +12,7 @@ from tests.conformance.subject import Options, Report, Start
 from tests.conformance.world import Arrival, Destination, World
 from tests.dynamodb_streams.sim_boto3 import client
 
+_RESTART_SECONDS = 10.0
 _CALL_SECONDS = 0.01
 """What a turn of the loop takes at least."""
 
@@ -101,15 +102,24 @@ class NaiveLoop:
             seconds = next(step)
         except (ClientError, BotoCoreError):
             process.alive, process.exit_code = False, 1  # a traceback
+            self.world.time.later(_RESTART_SECONDS, lambda: self._restart(process))
         else:
             self._later(seconds, process, step)
 
+    def _restart(self, ended: _Process) -> None:
+        """As a supervisor does, unless somebody else has started or ended it meanwhile."""
+        for name, process in self._processes.items():
+            if process is ended and process.exit_code == 1:
+                self.start(name)
+                return
+
     def kill(self, process: str = "a") -> None:
         self._processes[process].alive = False
+        self._processes[process].exit_code = None
 
     def terminate(self, process: str = "a") -> None:
         """No handler: the default action. (Redpanda Connect has one, and drops the acknowledgements that come after it.)"""
-        self.kill(process)
+        self._processes[process].alive = False
         self._processes[process].exit_code = 0
 
     def pause(self, process: str = "a") -> None:

@@ -283,10 +283,22 @@ def test_a_lease_that_cannot_be_read_is_refused(place: Place, attribute: str) ->
     assert error_of(place.store().open).kind is ErrorKind.STATE_FORMAT
 
 
+def test_a_state_of_the_first_format_is_of_the_present_one_once_it_is_owned(place: Place) -> None:
+    """A process of the version before refuses it from then on."""
+    place.saved()
+    lease = place.items()["lease"]
+    place.client.put_item(TableName=place.name, Item=lease | {"format": {"N": "1"}})
+    with place.opened() as store:
+        before = contents(store.load())
+        store.acquire(this_process(), lease_seconds=15, now=NOW + 100)
+        assert contents(store.load()) == before
+    assert place.items()["lease"]["format"] == {"N": "2"}
+
+
 def test_a_newer_state_is_refused_to_readers_too(place: Place) -> None:
     place.saved()
     place.client.put_item(
-        TableName=place.name, Item=place.items()["lease"] | {"format": {"N": "2"}, "epoch": {"S": "x"}}
+        TableName=place.name, Item=place.items()["lease"] | {"format": {"N": "3"}, "epoch": {"S": "x"}}
     )
     for read_only in (False, True):
         error = error_of(place.store(read_only=read_only).open)

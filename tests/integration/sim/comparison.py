@@ -90,6 +90,11 @@ DIFFERENCES = (
         _refused_in_transaction,
     ),
     Difference(
+        "a cancelled read has no reasons",
+        "it has one for each of its actions (API Reference, TransactionCanceledException)",
+        lambda call: call.operation == "TransactGetItems" and _same_but("CancellationReasons", call),
+    ),
+    Difference(
         "a query that finds nothing costs nothing",
         "it is half a unit at least, or one (Developer Guide, read capacity units)",
         lambda call: call.ours.get("ScannedCount") == 0 and _same_but("ConsumedCapacity", call),

@@ -23,7 +23,13 @@ MUTANTS = (
     Mutant(
         "not-found-ends-the-shard",
         "A shard that is not there any more counts as one that was read to its end.",
-        (Edit(_ENGINE, "        if gone and unread:\n", "        if gone:\n"),),
+        (
+            Edit(
+                _ENGINE,
+                "if vanished and self._gaps.owes_nothing(lane):",
+                "if vanished:",
+            ),
+        ),
         "misses|passes|not durable|told|==",
     ),
     Mutant(
@@ -31,9 +37,9 @@ MUTANTS = (
         "What was to be read has expired: the reader goes on at the oldest record that is left, and says nothing.",
         (
             Edit(
-                _READING,
-                "if event.error.kind is ErrorKind.TRIMMED and reader.at.place is Place.BEGINNING:\n",
-                "if event.error.kind is ErrorKind.TRIMMED:\n            reader.at = Position(Place.BEGINNING)\n",
+                _ENGINE,
+                "elif vanished or self._gaps.is_untold(lane):",
+                "elif vanished:",
             ),
         ),
         "misses|hole|told|==",
@@ -44,7 +50,7 @@ MUTANTS = (
         (
             Edit(
                 _READING,
-                "if event.error.kind is ErrorKind.TRIMMED and reader.at.place is Place.BEGINNING:\n",
+                "if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):\n",
                 "if event.error.kind is ErrorKind.TRIMMED:\n",
             ),
         ),
@@ -57,8 +63,8 @@ MUTANTS = (
         (
             Edit(
                 _READING,
-                "if event.error.kind is ErrorKind.TRIMMED and reader.at.place is Place.BEGINNING:\n",
-                "if event.error.kind is ErrorKind.TRIMMED and reader.at.place is Place.END:\n",
+                "if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):\n",
+                "if event.error.kind is ErrorKind.TRIMMED and reader.oldest:\n",
             ),
         ),
         "gap",
@@ -68,9 +74,9 @@ MUTANTS = (
         "At the oldest record no call tells that older ones have gone. Nobody looked there for longer than a record lives.",
         (
             Edit(
-                _ENGINE,
-                "            and lane.unread(self.world.now) > self.world.settings.retention_seconds\n",
-                "            and lane.unread(self.world.now) > self.world.settings.retention_seconds * 100\n",
+                "cdc.core.gaps",
+                "            self.found(lane, GapKind.UNREAD)\n",
+                "            pass\n",
             ),
         ),
         "misses|told|==",

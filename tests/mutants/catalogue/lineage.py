@@ -116,8 +116,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "        for entry in lineage.forgettable(self._world.now.monotonic - patience):\n",
-                "        for entry in list(lineage.forgettable(self._world.now.monotonic - patience))[:0]:\n",
+                "        gone = list(lineage.forgettable(self._world.now.monotonic - patience))\n",
+                "        gone = list(lineage.forgettable(self._world.now.monotonic - patience))[:0]\n",
             ),
         ),
         "rows|live",
@@ -140,8 +140,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "if orphan and not (lane.saved or lane.at_start or lane.decided):",
-                "if orphan and not (lane.saved or lane.decided):",
+                "if orphan and not (lane.saved or lane.at_start or lane.passed):",
+                "if orphan and not (lane.saved or lane.passed):",
             ),
         ),
         "a gap where nothing expired|caught up with",
@@ -152,17 +152,23 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "if orphan and not (lane.saved or lane.at_start or lane.decided):",
-                "if orphan and not (lane.saved or lane.at_start or lane.decided or parent_may_go):",
-            ),
-            Edit(
-                _DISCOVERY,
-                "                orphan = entry.shard.parent is not None and lineage.parent(entry) is None\n",
-                "                orphan = entry.shard.parent is not None and lineage.parent(entry) is None\n"
-                "                parent_may_go = True\n",
+                "                    self._gaps.found(lane, GapKind.PARENT_GONE)\n                    continue\n",
+                "                    pass\n",
             ),
         ),
         "misses|told",
+    ),
+    Mutant(
+        "on-behind-a-gap-before-it-is-told",
+        "The pipeline goes on behind a gap, and its record is to be saved some time later: a crash, and nobody ever knows.",
+        (
+            Edit(
+                "cdc.core.gaps",
+                "        lane.unrecorded = True\n        self._unrecorded.add((lane.sink, lane.shard))\n",
+                "        lane.passed = (lane.place, self._world.now)\n",
+            ),
+        ),
+        "gap",
     ),
     Mutant(
         "new-stream-is-no-gap",
@@ -171,8 +177,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "                if (sink, arn) in self._replaced and lane.state is not LaneState.HALTED:\n",
-                "                if (sink, arn) in () and lane.state is not LaneState.HALTED:\n",
+                "                kind = self._replaced.get((sink, arn))\n",
+                "                kind = None\n",
             ),
         ),
         "gap",
@@ -183,8 +189,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "            if begins and self._drained_before(lineage, lane.sink):\n",
-                "            if begins:\n",
+                "if begins and lineage.may_begin(entry, lane.sink) and self._drained_before(lineage, lane.sink):",
+                "if begins and lineage.may_begin(entry, lane.sink):",
             ),
         ),
         "went back|before|order",
@@ -206,9 +212,9 @@ MUTANTS = (
         "A gap is logged, and forgotten with the process: the next one reads on as if nothing had been lost.",
         (
             Edit(
-                "cdc.core.halting",
-                "    if gap:\n        saving.gap(",
-                "    if gap and not reason:\n        saving.gap(",
+                "cdc.core.gaps",
+                "        self._keep(gap)\n        self._saving.gap(gap)\n",
+                "        self._keep(gap)\n",
             ),
         ),
         "gap|told|misses|==",

@@ -63,11 +63,8 @@ MUTANTS = (
         (
             Edit(
                 "cdc.core.discovery",
-                "        lane = Lane(sink, shard.key, Tracker(position or BEGINNING, position or BEGINNING), epoch=epoch)\n",
-                "        begin = BEGINNING\n"
-                '        if self._world.settings.start == "latest":\n'
-                "            begin = Position(Place.BEGINNING, not_before=self._world.now.wall)\n"
-                "        lane = Lane(sink, shard.key, Tracker(position or begin, position or begin), epoch=epoch)\n",
+                "        tracker = Tracker(position or BEGINNING, position or BEGINNING)\n",
+                '        late = self._world.settings.start == "latest"\n        begin = Position(Place.BEGINNING, not_before=self._world.now.wall) if late else BEGINNING\n        tracker = Tracker(position or begin, position or begin)\n',
             ),
         ),
         "misses|passes|not durable",
@@ -78,9 +75,8 @@ MUTANTS = (
         (
             Edit(
                 "cdc.core.discovery",
-                "        if gap is not None and not gap.decision:\n            lane.move(LaneEvent.HALT)\n",
-                '        lane.wants_latest = position is None and self._world.settings.start == "latest"\n'
-                "        if gap is not None and not gap.decision:\n            lane.move(LaneEvent.HALT)\n",
+                "        self._gaps.restore(lane)\n        return lane\n",
+                '        self._gaps.restore(lane)\n        lane.wants_latest = position is None and self._world.settings.start == "latest"\n        return lane\n',
             ),
         ),
         "misses|passes|not durable",
@@ -91,8 +87,8 @@ MUTANTS = (
         (
             Edit(
                 "cdc.core.lineage",
-                "return now.monotonic - max(self.since.monotonic, last.monotonic if last else self.since.monotonic)",
-                "return now.wall - max(self.since.wall, last.wall if last else self.since.wall)",
+                "return now.monotonic - max(at.monotonic for at in looked if at is not None)",
+                "return now.wall - max(at.wall for at in looked if at is not None)",
             ),
         ),
         "gap|misses",

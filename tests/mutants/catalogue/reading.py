@@ -37,10 +37,8 @@ MUTANTS = (
         (
             Edit(
                 _READING,
-                "world.emit(OpenIterator(reader.key, reader.at, bool(reader.latest_for)))",
-                "again = reader.failures > 0 and reader.at.place is not Place.END\n"
-                "        world.emit(OpenIterator(reader.key, Position(Place.BEGINNING), True) if again else\n"
-                "                   OpenIterator(reader.key, reader.at, bool(reader.latest_for)))",
+                "world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest else reader.at, latest))",
+                "again = reader.failures > 0\n        world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest or again else reader.at, latest or again))",
             ),
         ),
         "passes|misses|not durable",
@@ -51,8 +49,8 @@ MUTANTS = (
         (
             Edit(
                 _READING,
-                "            if lane is not None:\n                lane.wants_latest = False",
-                "            if lane is None:\n                lane.wants_latest = False",
+                "self._world.known_lane(sink, reader.key.shard).wants_latest = False",
+                "self._world.known_lane(sink, reader.key.shard).wants_latest = True",
             ),
         ),
         "passes|misses|not durable",
@@ -62,7 +60,9 @@ MUTANTS = (
         "A page that was read from the newest record on is given to a sink that begins at the oldest.",
         (
             Edit(
-                _READING, "        only = reader.latest_for\n", "        only: frozenset[str] = frozenset()\n"
+                _READING,
+                "        only = reader.only_for\n",
+                "        only: frozenset[str] = frozenset()\n",
             ),
         ),
         "passes|misses|hole|not durable",

@@ -39,7 +39,13 @@ MUTANTS = (
     Mutant(
         "gap-lost-with-a-failed-save",
         "A save fails, and the gap in it with it.",
-        (Edit(_SAVING, "        self._gaps = [*change.gaps, *self._gaps]\n", ""),),
+        (
+            Edit(
+                _SAVING,
+                "        self._gaps = {gap.key: gap for gap in change.gaps if gap.key not in forgotten} | self._gaps\n",
+                "",
+            ),
+        ),
         "gap",
     ),
     Mutant(

@@ -9,9 +9,11 @@ from cdc.model import Change, Place, Position, ShardKey
 from cdc.ports import StateChange
 from tests.sim.engine.calls import Calls
 from tests.sim.engine.destination import ChangeId, Delivered, Destination, Violation
+from tests.sim.engine.gap_checks import GapChecks
 from tests.sim.engine.memory import Memory
 from tests.sim.engine.plan import Plan
 from tests.sim.engine.process import Process, Watch
+from tests.sim.engine.trace import Line
 from tests.sim.engine.truth import Known, Truth, Written
 from tests.sim.engine.virtual_time import VirtualTime
 
@@ -33,12 +35,15 @@ class Checks(Watch):
         self.plan, self.truth, self.destinations, self._letters = plan, truth, destinations, letters
         self._time = time
         self.calls = Calls(plan.settings)
+        self.gaps = GapChecks(plan, truth, time)
         self._memory = Memory(truth)
         self.killed: set[int] = set()
         self.redelivered = 0
         """Changes that came again to an at-least-once sink since a process before had been killed."""
         self.begun_at: dict[tuple[str, str], float] = {}
         """(sink, stream): when its start was saved."""
+        self.trace: list[Line] | None = None
+        """If it is a list, everything is written there."""
         self.longest_wait = 0.0
         """Of what a sink without troubles of its own has waited for."""
         self._fenced = 0
@@ -53,6 +58,9 @@ class Checks(Watch):
     # While it runs
 
     def event(self, process: Process, event: m.Event) -> None:
+        if self.trace is not None:
+            self.trace.append(Line(self._time.now, process.number, event))
+        self.gaps.heard()
         match event:
             case m.Accepted() | m.Durable():
                 self._answered(process, event)
@@ -69,6 +77,8 @@ class Checks(Watch):
                 pass
 
     def command(self, process: Process, command: m.Command) -> None:
+        if self.trace is not None:
+            self.trace.append(Line(self._time.now, process.number, command))
         match command:
             case m.OpenIterator() | m.Read():
                 self.calls.asked(process, command, self._time.now)
@@ -106,7 +116,7 @@ class Checks(Watch):
         for record in shard.records[shard.index(batch.start) : shard.index(batch.end)]:
             if record.id.sequence in passed or record.id in letters:
                 continue
-            if self.owes(sink, record.id.stream, record.written_at):
+            if self.owes(sink, record):
                 raise Violation(
                     "passed over",
                     f"{record.id.sequence}, which is no dead letter yet",
@@ -142,6 +152,8 @@ class Checks(Watch):
     def saving(self, process: Process, change: StateChange) -> None:
         for start in change.starts:
             self.begun_at.setdefault((start.sink, start.stream), self._time.now)
+        for gap in change.gaps:
+            self.gaps.saving(gap)
         for cursor in change.cursors:
             self.check_covered(cursor.sink, cursor.shard, cursor.position)
 
@@ -153,7 +165,7 @@ class Checks(Watch):
         for record in shard.records[self._frontier.get((sink, key), 0) : end]:
             if record.id in durable or record.id in letters:
                 continue
-            if self.owes(sink, key.stream, record.written_at):
+            if self.owes(sink, record):
                 raise Violation(
                     "position ahead",
                     f"the cursor of {key.shard} passed {record.id.sequence}, which is not durable",
@@ -167,19 +179,24 @@ class Checks(Watch):
 
     # What a sink is owed
 
-    def owes(self, sink: str, stream: str, written_at: float) -> bool:
+    def owes(self, sink: str, record: Written) -> bool:
+        """Whether the sink has to get it: it may have begun later, and it may have been told that it has gone."""
+        return self._began_before(sink, record.id.stream, record.written_at) and not self.gaps.excuses(
+            sink, record
+        )
+
+    def _began_before(self, sink: str, stream: str, written_at: float) -> bool:
         begun = self.begun_at.get((sink, stream))
         if begun is None:
             return True
         if self.plan.settings.start == "latest":
             return written_at > begun + LATEST_SLACK
-        return written_at > begun - self.plan.behaviour.retention_seconds
+        # What was there when it began is its to have as long as it is there.
+        return written_at > begun or written_at + self.plan.behaviour.retention_seconds > self._time.now
 
     def _owes(self, sink: str) -> Callable[[ShardKey, Change], bool]:
         def owes(shard: ShardKey, change: Change) -> bool:
-            return self.owes(
-                sink, shard.stream, self.truth.by_id[ChangeId(shard.stream, int(change.sequence))].written_at
-            )
+            return self.owes(sink, self.truth.by_id[ChangeId(shard.stream, int(change.sequence))])
 
         return owes
 
@@ -198,9 +215,7 @@ class Checks(Watch):
         return [
             record
             for record in self.truth.records
-            if record.id not in durable
-            and record.id not in letters
-            and self.owes(sink, record.id.stream, record.written_at)
+            if record.id not in durable and record.id not in letters and self.owes(sink, record)
         ]
 
     # From time to time
@@ -220,11 +235,7 @@ class Checks(Watch):
         records = self.truth.records
         while at < len(records):
             record = records[at]
-            if (
-                record.id not in durable
-                and record.id not in letters
-                and self.owes(sink, record.id.stream, record.written_at)
-            ):
+            if record.id not in durable and record.id not in letters and self.owes(sink, record):
                 waited = now - max(record.visible_at, process.resumed_at)
                 self.longest_wait = max(self.longest_wait, waited)
                 if waited > seconds:

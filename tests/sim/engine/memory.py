@@ -28,9 +28,9 @@ class Memory:
             gone = self._truth.shards[entry.key].gone_at
             if gone is not None and now - max(gone, process.resumed_at) > patience:
                 self._forgettable(process, entry)
-        readers = engine.reading._shards  # noqa: SLF001 - what it keeps is what is looked at
-        cursors = engine._discovery._cursors  # noqa: SLF001
-        looks = engine._discovery._looks  # noqa: SLF001
+        readers = engine.reading._shards
+        cursors = engine._discovery._cursors
+        looks = engine._discovery._looks
         for what, kept in (
             ("readers", set(readers)),
             ("looks", set(looks)),

@@ -100,6 +100,10 @@ class Plan:
     """SIGTERM at these times."""
     suspensions: tuple[Suspension, ...] = ()
     jumps: tuple[Jump, ...] = ()
+    absence: tuple[float, float] | None = None
+    """From when on nobody runs, and for how long."""
+    gaps: bool = False
+    """Changes may expire before somebody has them."""
     new_sink_at: int = 0
     """The number of the first process that has the new sink; 0: there is none."""
     downtime: float = 2.0

@@ -156,6 +156,10 @@ class Process:
         self.later(LEASE_SECONDS / 3, self._renew)
         self.send(m.Started())
 
+    def doom(self, doom: Doom) -> None:
+        """Kills it once it has done so many commands more."""
+        self._doom = Doom(self.commands + doom.commands, doom.at_save)
+
     def stop(self) -> None:
         """SIGTERM."""
         self.later(0.0, lambda: self.send(m.StopRequested()))

@@ -21,11 +21,15 @@ from tests.sim.engine.sink import Temper
 from tests.sim.engine.virtual_time import BEGIN
 
 DAY = 24 * 3600.0
+_KINDS: tuple[WriteKind, ...] = ("put",) * 6 + ("update",) * 3 + ("delete", "transact")
 
 
 def plan_of(seed: int) -> Plan:
     dice = Dice(seed)
-    return _real_day(seed, dice) if dice.of("length of a day").random() < 0.1 else _short_day(seed, dice)
+    drawn = dice.of("length of a day").random()
+    if drawn < 0.08:
+        return _real_day(seed, dice)
+    return _too_long(seed, dice) if drawn < 0.24 else _short_day(seed, dice)
 
 
 def _short_day(seed: int, dice: Dice) -> Plan:
@@ -48,7 +52,7 @@ def _short_day(seed: int, dice: Dice) -> Plan:
         gone_early=rng.choice([0.0, 0.5]),
         empty_page=rng.choice([0.0, 0.05, 0.3]),
         latest_slack_records=rng.choice([0, 2]),
-        iterator_seconds=rng.choice([900.0, 900.0, 900.0, 3.0]),
+        iterator_seconds=rng.choice([900.0, 900.0, 15.0]),
         page_records=rng.choice([8, 30, 1000]),
         page_bytes=rng.choice([1024 * 1024, 1024 * 1024, 2000]),
         listing_shards=rng.choice([100, 2]),
@@ -79,7 +83,7 @@ def _short_day(seed: int, dice: Dice) -> Plan:
         _writes(dice.of("writes"), tables, writing),
         _sinks(dice, writing, readers, day, new=not latest),
         writing,
-        reshapes=_reshapes(dice.of("reshapes"), tables, writing, at_least=2),
+        reshapes=_reshapes(dice.of("reshapes"), tables, writing, at_least=3),
         troubles=Troubles(
             source_latency=faults.choice([0.02, 0.3]),
             save_faults=faults.choice([0.0, 0.2]),
@@ -136,7 +140,7 @@ def _real_day(seed: int, dice: Dice) -> Plan:
         behaviour=behaviour,
         tables=1,
         writes=tuple(replace(write, at=write.at * slower, table=0) for write in short.writes),
-        reshapes=tuple(replace(one, at=one.at * slower, table=0) for one in short.reshapes[:2]),
+        reshapes=tuple(replace(one, at=one.at * slower, table=0) for one in short.reshapes),
         sinks=tuple(
             replace(sink, temper=slow(sink.temper), late_after=900.0 if sink.late_after is not None else None)
             for sink in short.sinks
@@ -147,6 +151,49 @@ def _real_day(seed: int, dice: Dice) -> Plan:
         jumps=(),
         downtime=1800.0,
         drain=4 * 3600.0,
+    )
+
+
+def _too_long(seed: int, dice: Dice) -> Plan:
+    """Records live for a hundred seconds, and somebody is away for longer: everybody, or a sink."""
+    short = _short_day(seed, dice)
+    rng = dice.of("too long")
+    day, writing = 100.0, 260.0
+    at = 20.0 + rng.random() * 100.0
+    seconds = day + rng.choice([5.0, 30.0])
+    all_away = rng.random() < 0.5
+    slower = writing / short.writing
+
+    def away(sink: PlannedSink) -> PlannedSink:
+        if sink.late_after is not None or sink.name == "sink0":
+            return replace(sink, late_after=None if all_away else sink.late_after)
+        outage = (BEGIN + at, BEGIN + at + seconds)
+        return replace(sink, poison=0, temper=replace(sink.temper, outages=() if all_away else (outage,)))
+
+    return replace(
+        short,
+        settings=replace(
+            short.settings,
+            on_gap=rng.choice(["skip", "snapshot"]),
+            readers_per_shard=2,
+            long_ago_seconds=day * 23 / 24,
+            retention_seconds=day,
+            max_dead_letters_per_minute=None,
+        ),
+        behaviour=replace(
+            short.behaviour,
+            retention_seconds=day,
+            trim_late_seconds=rng.choice([0.0, 10.0]),
+            rollover_seconds=rng.choice([0.0, 45.0]),
+        ),
+        writes=tuple(replace(write, at=write.at * slower) for write in short.writes),
+        reshapes=tuple(replace(one, at=one.at * slower) for one in short.reshapes),
+        sinks=tuple(away(sink) for sink in short.sinks),
+        writing=writing,
+        jumps=(),
+        absence=(at, seconds) if all_away else None,
+        gaps=True,
+        drain=400.0,
     )
 
 
@@ -161,11 +208,11 @@ def _writes(rng: Random, tables: int, writing: float) -> tuple[Write, ...]:
         table, item = rng.randrange(tables), rng.randrange(items)
         if bursts:
             at = round(at / writing * 12) / 12 * writing * 0.99 + rng.random()  # noqa: PLW2901
-        kind: WriteKind = rng.choices(["put", "update", "delete", "transact"], [6, 3, 1, 1])[0]
+        kind = rng.choice(_KINDS)
         if kind == "delete" and (table, item) not in present:
             kind = "put"
         (present.discard if kind == "delete" else present.add)((table, item))
-        chosen = (item,)
+        chosen: tuple[int, ...] = (item,)
         if kind == "transact":
             chosen = (item, *rng.sample([one for one in range(items) if one != item], rng.randint(1, 3)))
             present.update((table, one) for one in chosen)
@@ -181,22 +228,23 @@ def _sinks(dice: Dice, writing: float, readers: int, day: float, *, new: bool) -
     for number in range(count):
         own = dice.of(f"plan of sink {number}")
         keeps = number == 1
-        temper = _temper(own, writing, day)
+        # The first one, at least once, is to have something that may come again: it is never away for most of a run.
+        longest = min(writing, day / 3) if number else writing / 4
+        temper = _temper(own, writing, longest)
         refuses = own.choice([0, 0, 23]) if not keeps else 0
         poison = own.choice([0, 0, 29, 61]) if day == DAY else 0
         late_after = None
         if number == well:
             temper = Temper(accept=own.choice([0.01, 0.1]), commit=own.choice([0.01, 0.3]))
             poison = refuses = 0
-            late_after = 60.0 if readers > 1 else 240.0
+            late_after = 45.0 if readers > 1 else 150.0
         is_new = new and number == count - 1 and number != well and own.random() < 0.25
         sinks.append(PlannedSink(f"sink{number}", keeps, refuses, poison, temper, is_new, late_after))
     return tuple(sinks)
 
 
-def _temper(rng: Random, writing: float, day: float) -> Temper:
+def _temper(rng: Random, writing: float, longest: float) -> Temper:
     begin = BEGIN + rng.random() * writing
-    longest = min(writing, day / 3)
     return Temper(
         accept=rng.choice([0.01, 0.1, 1.0]),
         commit=rng.choice([0.01, 0.3, 2.0]),
@@ -231,7 +279,7 @@ def _reshapes(rng: Random, tables: int, writing: float, *, at_least: int) -> tup
 
 def _dooms(rng: Random) -> tuple[Doom, ...]:
     return tuple(
-        Doom(int(10 ** (0.3 + rng.random() * 2.9)), at_save=rng.random() < 0.3)
+        Doom(int(10 ** (0.3 + rng.random() * 2.7)), at_save=rng.random() < 0.3)
         for _ in range(rng.randint(1, 3))
     )
 

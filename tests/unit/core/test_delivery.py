@@ -427,3 +427,24 @@ def test_a_cursor_from_before_a_reset_is_not_used() -> None:
     script = Script(saved=saved)
     script.flow(shard(1))
     assert script.one(m.OpenIterator).position.place is Place.BEGINNING
+
+
+@pytest.mark.parametrize(
+    ("first", "given"), [(5, {"a": [5, 9], "b": [9]}), (6, {"a": [6, 9]}), (None, {"a": []})]
+)
+def test_a_page_from_the_oldest_record_on_is_for_nobody_whose_place_may_have_expired(
+    first: int | None, given: dict[str, list[int]]
+) -> None:
+    """What lay between b's place and the oldest record that is left would be passed over, and nobody be told."""
+    saved = Saved(
+        [SavedCursor("b", key(1), after("5"), STREAM.table, False, START)],
+        [SavedStart(sink, STREAM.arn, STREAM.table, "trim-horizon", START) for sink in "ab"],
+    )
+    script = Script("a", "b", saved=saved)
+    script.start(shard(1, closed=True))
+    script.claim()
+    oldest = next(one for one in script.new(m.OpenIterator) if one.position == BEGINNING)
+    script.send(m.IteratorOpened(oldest.reader, "it"))
+    changes = [] if first is None else [change(first), change(9)]
+    script.page(script.one(m.Read), *changes, end=True)
+    assert {write.sink: sequences(write) for write in script.new(m.Write)} == given

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import pytest
 
 from cdc.core import messages as m
-from cdc.core.gap_kinds import SKIPPED, SNAPSHOT_REQUESTED, GapKind
+from cdc.core.gap_kinds import SKIPPED, SNAPSHOT_REQUESTED, GapKind, is_gap
 from cdc.core.lineage import LaneState
 from cdc.core.status import status
 from cdc.core.world import Settings
@@ -422,6 +422,16 @@ def test_changes_that_another_sink_had_are_known_to_be_lost() -> None:
     assert gap.reason.endswith("changes are lost")
 
 
+def test_a_position_that_was_set_by_hand_is_no_gap() -> None:
+    by_hand = SavedGap("a", key(1), "orders", START, "set by hand", "reset to latest", GapKind.RESET.value)
+    once = replace(by_hand, kind="", reason="reset by hand")
+    assert [is_gap(gap) for gap in (by_hand, once, replace(once, reason="it expired"))] == [
+        False,
+        False,
+        True,
+    ]
+
+
 # On resume
 
 
@@ -506,6 +516,15 @@ def test_a_shard_of_a_stream_that_is_gone_is_told_and_passed_over() -> None:
     again.wait(2.0)
     left = {cursor.shard.stream for cursor in after_saves(again, state).cursors}
     assert left == {STREAM.arn}, "nothing is left of the old stream but the sum"
+
+
+@pytest.mark.parametrize("kind", [GapKind.TRIMMED, GapKind.RESET])
+def test_another_decision_about_its_shard_does_not_hide_a_stream_that_is_gone(kind: GapKind) -> None:
+    shard_ = ShardKey(OLD, "shard-1")
+    cursor_ = SavedCursor("a", shard_, after("5"), "orders", False, START)
+    before = SavedGap("a", shard_, "orders", START, "earlier", SKIPPED, kind.value)
+    script = new_stream("halt", Saved([cursor_], [start_of(stream=OLD)], [before]))
+    assert GapKind.STREAM_LEFT in [gap.kind for gap in gaps(script) if not gap.decision]
 
 
 # What is shown

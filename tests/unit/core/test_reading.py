@@ -5,7 +5,7 @@ import pytest
 from cdc.core import messages as m
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind
-from cdc.model import BEGINNING, Place, Position, after
+from cdc.model import BEGINNING, Page, Place, Position, after
 from cdc.ports import Saved, SavedCursor, SavedStart
 from tests.unit.core.script import START, STREAM, Script, change, key, sequences, shard, source_error
 
@@ -99,33 +99,51 @@ def test_three_places_are_two_readers_the_farthest_and_the_hindmost() -> None:
 
 def test_a_global_table_has_one_reader_that_goes_back_and_forth() -> None:
     script = saved_at(Settings(readers_per_shard=1), a=after("5"), b=after("30"))
-    at = "30"
     read_at = []
-    numbers = iter(range(100, 1000))
-    places_of = {"30": 30, "5": 5}
+    numbers = {"head": 100, "low": 5}
     for _ in range(40):
         for opened in script.new(m.OpenIterator):
-            at = opened.position.sequence
-            script.send(m.IteratorOpened(opened.reader, "it"))
+            script.send(
+                m.IteratorOpened(opened.reader, "head" if int(opened.position.sequence) >= 30 else "low")
+            )
         reads = script.new(m.Read)
         assert len(reads) <= 1
         assert script.engine.reading.count(key(1)) == 1
         for read in reads:
-            side = "low" if int(at) < 30 else "head"
-            read_at.append(side)
-            sequence = next(numbers) if side == "head" else places_of["5"] + 1
-            if side == "low":
-                places_of["5"] = sequence
-            at = str(sequence)
-            script.page(read, change(sequence))
+            read_at.append(read.iterator)
+            numbers[read.iterator] += 1
+            page = Page(b"x", [change(numbers[read.iterator])], read.iterator)
+            script.send(m.PageRead(read.reader, page))
         for write in script.new(m.Write):
             script.durable(write)
         script.wait(0.5)
-        if places_of["5"] >= 29:
+        if numbers["low"] >= 29:
             break
-    text = "".join("h" if side == "head" else "l" for side in read_at)
+    text = "".join(side[0] for side in read_at)
     assert "hhhh" not in text, "at most three pages of the head in a row"
     assert "lll" in text
+
+
+def test_a_reader_that_goes_back_and_forth_gets_past_empty_pages_on_both_sides() -> None:
+    """A new iterator would begin before the empty pages again, and a turn is shorter than there are of them."""
+    script = saved_at(Settings(readers_per_shard=1), a=after("5"), b=after("30"))
+    empty = {"head": 10, "low": 10}
+    opened_at = []
+    for _ in range(120):
+        for opened in script.new(m.OpenIterator):
+            side = "head" if int(opened.position.sequence) >= 30 else "low"
+            opened_at.append(side)
+            script.send(m.IteratorOpened(opened.reader, f"{side} {empty[side]}"))
+        for read in script.new(m.Read):
+            side, _, left = read.iterator.partition(" ")
+            changes = [] if int(left) else [change(31 if side == "head" else 6)]
+            script.send(m.PageRead(read.reader, Page(b"x", changes, f"{side} {int(left) - 1}")))
+        if script.new(m.Write):
+            break
+        script.wait(0.5)
+    else:
+        raise AssertionError("nothing was ever read")
+    assert sorted(opened_at) == ["head", "low"]
 
 
 def test_a_page_goes_to_whoever_stands_within_it_and_only_what_is_after() -> None:

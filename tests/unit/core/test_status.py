@@ -71,3 +71,41 @@ def test_a_batch_without_changes_counts_as_delivered_until_the_last_empty_page()
     (lane,) = now(script).lanes
     assert (lane.batches, lane.position) == (1, after("1"))
     assert lane.lag_seconds == script.now.wall - START
+
+
+def left(script: Script, sink: str = "a") -> float:
+    """Hours until the oldest change that is not delivered expires."""
+    (seconds,) = (lane.headroom_seconds for lane in now(script).lanes if lane.sink == sink)
+    return seconds / 3600
+
+
+def test_the_time_that_is_left_runs_from_the_oldest_change_that_is_not_durable() -> None:
+    script = Script("a", "b")
+    script.flow(shard(1))
+    script.read(1)
+    writes = {write.sink: write for write in script.new(m.Write)}
+    script.durable(writes["b"])
+    script.accept(writes["a"])
+    script.wait(3600.0)
+    assert left(script) == 23.0
+    script.open_iterators()
+    for read in script.new(m.Read):
+        script.page(read)  # at the place of both; but what a accepted may be lost
+    assert left(script) == 23.0
+    assert left(script, "b") == 24.0
+    script.durable(writes["a"])
+    script.wait(10.0)
+    script.open_iterators()
+    script.page(script.one(m.Read))
+    assert left(script) == 24.0
+
+
+def test_where_a_sink_is_down_the_time_that_is_left_runs_out() -> None:
+    """Nobody looks there, so anything may have been written."""
+    script = Script()
+    script.flow(shard(1))
+    script.read(1)
+    script.fail(script.one(m.Write))
+    for hours in (1, 23, 25):
+        script.wait(START + hours * 3600.0 - script.now.wall)
+        assert left(script) == 24.0 - hours

@@ -72,6 +72,10 @@ def given(*, limit: int | None = None, end: bool = False) -> tuple[Script, m.Wri
     return script, one, two
 
 
+def sink_state(script: Script) -> SinkState:
+    return script.engine.world.sinks["a"].state
+
+
 def bury(script: Script, write: m.Write) -> None:
     """Durable, with more dead letters than are allowed."""
     script.durable(write, [Reject("1", ErrorKind.REJECTED, "too large", b"{}")])
@@ -174,7 +178,7 @@ def a_batch_from_before_becomes_durable_while_the_sink_opens_again() -> None:
     script.fail(two)
     script.wait(1.0)
     script.durable(one)
-    assert script.engine.world.sinks["a"].state is S.OPENING
+    assert sink_state(script) is S.OPENING
 
 
 @takes((S.OPENING, F.OPENED_AGAIN), (S.PROBING, F.PROVED))
@@ -183,9 +187,9 @@ def a_sink_is_back_and_proves_itself() -> None:
     script.durable(one)
     script.fail(two)
     opened_again(script)
-    assert script.engine.world.sinks["a"].state is S.PROBING
+    assert sink_state(script) is S.PROBING
     script.durable(probe(script))
-    assert script.engine.world.sinks["a"].state is S.UP
+    assert sink_state(script) is S.UP
 
 
 @takes((S.PROBING, F.FAILED))
@@ -195,7 +199,7 @@ def a_sink_is_back_and_fails_again() -> None:
     script.fail(two)
     opened_again(script)
     script.fail(probe(script))
-    assert script.engine.world.sinks["a"].state is S.DOWN
+    assert sink_state(script) is S.DOWN
 
 
 def probe(script: Script) -> m.Write:
@@ -241,7 +245,7 @@ def too_much_is_refused() -> None:
     script, one, two = given(limit=0)
     bury(script, one)
     script.durable(two)
-    assert script.engine.world.sinks["a"].state is S.HALTED
+    assert sink_state(script) is S.HALTED
     assert script.lane(2).tracker.durable.sequence == "2"
 
 
@@ -251,7 +255,7 @@ def too_much_was_refused_before_the_sink_was_lost() -> None:
     script.accept(one)
     script.fail(two)
     bury(script, one)
-    assert script.engine.world.sinks["a"].state is S.HALTED
+    assert sink_state(script) is S.HALTED
 
 
 @takes((S.OPENING, F.HALT), (S.HALTED, F.OPENED_AGAIN))
@@ -262,7 +266,7 @@ def too_much_was_refused_and_the_sink_is_opening_again() -> None:
     script.wait(1.0)
     bury(script, one)
     script.send(m.SinkOpened("a"))
-    assert script.engine.world.sinks["a"].state is S.HALTED
+    assert sink_state(script) is S.HALTED
 
 
 @takes((S.PROBING, F.HALT))
@@ -272,7 +276,7 @@ def too_much_is_refused_of_the_batch_that_was_to_prove_the_sink() -> None:
     script.fail(two)
     opened_again(script)
     bury(script, probe(script))
-    assert script.engine.world.sinks["a"].state is S.HALTED
+    assert sink_state(script) is S.HALTED
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)

@@ -12,7 +12,9 @@ AT = 1_767_225_660.0
 STREAM = "arn:aws:dynamodb:eu-west-1:111122223333:table/orders/stream/2026-01-01T00:00:00.000"
 
 OWNER = Owner("host-a", 4711, "123", "127.0.0.1:8780", AT - 2)
-GAP = SavedGap("lake", ShardKey(STREAM, "shardId-2"), "orders", AT - 60, "trimmed before it was read")
+GAP = SavedGap(
+    "lake", ShardKey(STREAM, "shardId-2"), "orders", AT - 60, "trimmed before it was read", kind="trimmed"
+)
 
 
 def lane(sink: str, shard: str, state: LaneState = LaneState.FLOWING, *, lag: float = 1.0) -> LaneStatus:
@@ -64,4 +66,5 @@ STATUS = Status(
     source_error="",
     tables=("orders",),
     finished_lanes=7,
+    gaps=(GAP,),
 )

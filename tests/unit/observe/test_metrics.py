@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cdc.core.lineage import LaneState
 from cdc.core.status import Status
 from cdc.observe.metrics import STAGES, MetricName, Metrics, Stage
-from tests.unit.observe.statuses import GAP, STATUS, lane, sink
+from tests.unit.observe.statuses import AT, GAP, STATUS, lane, sink
 
 Series = dict[tuple[str, ...], float]
 
@@ -136,24 +136,27 @@ def test_a_sink_without_shards_is_seen(state: str) -> None:
     assert series(metrics, "cdc_source_up") == {(): 0}
 
 
-def test_a_gap_counts_once_and_stays() -> None:
+def test_gaps_are_counted_by_what_they_wait_for() -> None:
     metrics = Metrics("p")
-    old = replace(GAP, sink="bus", decision="reset")
-    metrics.saved_gaps([GAP, old])
-    metrics.publish(STATUS)
-    metrics.publish(STATUS)
-    metrics.publish(replace(STATUS, lanes=()))
-    assert series(metrics, "cdc_gaps_total", "table", "sink") == {
-        ("orders", "bus"): 1,
-        ("orders", "lake"): 1,
-        ("orders", "dr"): 0,
-    }
+    skipped = replace(GAP, sink="bus", decision="skipped", count=3, last_found_at=AT - 5)
+    asked = replace(GAP, sink="dr", decision="snapshot requested")
+    by_hand = replace(GAP, sink="dr", kind="reset", decision="reset to latest", found_at=AT)
+    metrics.publish(replace(STATUS, gaps=(GAP, skipped, asked, by_hand)))
+
+    def by_sink(name: str) -> dict[str, float]:
+        return {sink: number for (_, sink), number in series(metrics, name, "table", "sink").items()}
+
+    assert by_sink("cdc_gaps_total") == {"bus": 3, "lake": 1, "dr": 1}
+    assert by_sink("cdc_gaps_undecided") == {"bus": 0, "lake": 1, "dr": 0}
+    assert by_sink("cdc_snapshots_requested") == {"bus": 0, "lake": 0, "dr": 1}
+    assert by_sink("cdc_last_gap_timestamp_seconds") == {"bus": AT - 5, "lake": AT - 60, "dr": AT - 60}
 
 
-def test_a_gap_between_two_scrapes_counts() -> None:
-    metrics = full(Metrics("p"))
-    metrics.publish(replace(STATUS, lanes=()))
-    assert series(metrics, "cdc_gaps_total", "table", "sink")["orders", "lake"] == 1
+def test_without_a_gap_there_is_a_zero_to_rise_from_and_no_time() -> None:
+    metrics = Metrics("p")
+    metrics.publish(replace(STATUS, gaps=()))
+    assert set(series(metrics, "cdc_gaps_total", "table", "sink").values()) == {0}
+    assert not series(metrics, "cdc_last_gap_timestamp_seconds", "table", "sink")
 
 
 def test_before_the_first_status_there_are_only_counters() -> None:

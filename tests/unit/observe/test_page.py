@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from cdc.core.messages import Stop
+from cdc.model import ShardKey
 from cdc.observe.document import Report
 from cdc.observe.page import render, to_text
 from cdc.observe.plain import duration, printable, utc
@@ -45,9 +46,33 @@ def test_a_sink_with_its_table() -> None:
 
 
 def test_a_halted_shard_says_why_and_what_to_do() -> None:
-    line = row(to_text(FOUND), "lake", "shardId-2", "orders")
+    line = row(to_text(FOUND), "lake", "shardId-2", "orders", "decide")
     assert GAP.reason in line
     assert "decide with `cdc positions reset`" in line
+
+
+def test_gaps_stay_on_the_page_whatever_was_decided() -> None:
+    """Those that wait first, then the newest; positions that were set by hand are no gaps."""
+    skipped = replace(
+        GAP,
+        sink="bus",
+        kind="vanished",
+        decision="skipped",
+        decided_at=AT - 50,
+        count=2,
+        last_found_at=AT - 50,
+    )
+    summed = replace(skipped, shard=ShardKey("", "all of them"), sink="dr", certain=True)
+    by_hand = replace(GAP, kind="reset", decision="reset to latest", decided_at=AT, sink="bus")
+    text = to_text(report(HEALTHY, replace(ONE, gaps=[skipped, summed, GAP, by_hand]), at=AT), width=300)
+    assert row(text, "vanished", "bus").split()[3:7] == ["orders", "shardId-2", "may", "be"]
+    assert "2 times until 2026-01-01T00:00:10Z skipped at 2026-01-01T00:00:10Z" in row(
+        text, "vanished", "bus"
+    )
+    assert "gone by now are lost" in row(text, "vanished", "dr")
+    assert row(text, "trimmed", "lake").endswith("waits for one")
+    assert text.index("waits for one") < text.index("skipped at")
+    assert row(text, "reset").endswith("bus orders shardId-2 reset to latest")
 
 
 def test_what_holds_a_shard_up() -> None:

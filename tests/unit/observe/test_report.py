@@ -203,7 +203,7 @@ def test_all_alarms_the_worst_first() -> None:
         (
             "error",
             "sink lake, table orders, shardId-2",
-            f"changes expired before they were delivered: {GAP.reason}",
+            f"halted at a gap: {GAP.reason}",
         ),
         ("error", "sink dr", "is down: table orders is not there"),
         ("warning", "sink bus", "4 dead letters"),
@@ -238,6 +238,44 @@ def test_one_gap_is_one_alarm() -> None:
     assert len(alarmed(status, replace(ONE, gaps=[gap]))) == 1
     assert len(alarmed(HEALTHY, replace(ONE, gaps=[gap]))) == 1
     assert alarmed(HEALTHY, replace(ONE, gaps=[replace(gap, decision="reset")])) == []
+    assert alarmed(HEALTHY, replace(ONE, gaps=[replace(gap, decision="skipped")])) == []
+
+
+def test_snapshots_that_are_requested_are_one_alarm_for_each_table_at_a_sink() -> None:
+    asked = replace(GAP, sink="bus", decision="snapshot requested")
+    gaps = [asked, replace(asked, shard=ShardKey("", "sum"), count=4), replace(asked, table="parcels")]
+    assert alarmed(HEALTHY, replace(ONE, gaps=gaps)) == [
+        ("error", "sink bus, table orders", f"a snapshot is requested, for 5 gaps: {GAP.reason}"),
+        ("error", "sink bus, table parcels", f"a snapshot is requested, for 1 gap: {GAP.reason}"),
+    ]
+    (alarm, _) = report(HEALTHY, replace(ONE, gaps=gaps), at=AT).alarms
+    assert "this version cannot take the snapshot" in alarm.remedy
+
+
+def test_gaps_and_what_was_set_by_hand_are_told_apart() -> None:
+    by_hand = replace(GAP, kind="reset", decision="reset to latest", decided_at=AT)
+    summed = replace(
+        GAP,
+        shard=ShardKey("", "sum"),
+        decision="skipped",
+        decided_at=AT,
+        certain=True,
+        count=4,
+        last_found_at=AT,
+    )
+    found = report(HEALTHY, replace(ONE, gaps=[GAP, summed, by_hand]), at=AT)
+    waits, passed = found.gaps
+    assert (waits.kind, waits.open, waits.certain, waits.count) == ("trimmed", True, False, 1)
+    assert (passed.stream, passed.shard, passed.open, passed.certain, passed.count) == (
+        "",
+        "",
+        False,
+        True,
+        4,
+    )
+    assert passed.decided_at == passed.last_found_at == "2026-01-01T00:01:00Z"
+    (reset,) = found.resets
+    assert (reset.sink, reset.at, reset.decision) == ("lake", "2026-01-01T00:01:00Z", "reset to latest")
 
 
 def test_the_source() -> None:

@@ -15,9 +15,7 @@ def test_defaults() -> None:
     assert CONNECTOR.config is DynamoDBStreamsConfig
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("start", "snapshot"), ("on_gap", "snapshot"), ("on_gap", "skip")]
-)
+@pytest.mark.parametrize(("key", "value"), [("start", "snapshot")])
 def test_what_a_later_version_will_know_is_refused_by_name(key: str, value: str) -> None:
     with pytest.raises(ValidationError, match=f"{key}: {value} is not in this version"):
         config(None, **{key: value})

@@ -1,6 +1,8 @@
 """From tokens to syntax: what all expressions have in common, and the three kinds of them but updates."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 from cdc.testing.sim.expressions.reserved import RESERVED
 from cdc.testing.sim.expressions.syntax import (
@@ -22,6 +24,8 @@ from cdc.testing.sim.expressions.syntax import (
 from cdc.testing.sim.expressions.tokens import Token, tokens
 from cdc.testing.sim.failures import ServiceError
 from cdc.testing.sim.requests import invalid
+
+Read = TypeVar("Read")
 
 REMEMBERED = 4096
 MOST_OPERATORS = 300
@@ -86,6 +90,19 @@ class Parser:
     def unexpected(self) -> ServiceError:
         near = " ".join(token.text for token in self._tokens[max(0, self._at - 1) : self._at + 2])
         return self.refusal(f'Syntax error; token: "{self.next.text}", near: "{near}"')
+
+    def redundant(self) -> ServiceError:
+        return self.refusal("The expression has redundant parentheses;")
+
+    def grouped(self, read: Callable[[], Read]) -> Read:
+        """What may be in parentheses, but not in two."""
+        if not self.takes("("):
+            return read()
+        if self.next.text == "(":
+            raise self.redundant()
+        found = read()
+        self.expect(")")
+        return found
 
     def used(self, sort: str) -> frozenset[str]:
         return frozenset(token.text for token in self._tokens if token.sort == sort)
@@ -157,16 +174,27 @@ class Parser:
         if self.takes("NOT"):
             self.counted()
             return Not(self._negation())
-        if self.takes("("):
+        if self.next.text == "(" and not self._groups_an_operand():
+            self.take()
             inner = self.condition()
             self.expect(")")
             if isinstance(inner, Group):
-                raise self.refusal("The expression has redundant parentheses;")
+                raise self.redundant()
             return Group(inner)
         function = self.calls()
         if function is not None and function != "size":
             return self._test(function)
         return self._comparison()
+
+    def _groups_an_operand(self) -> bool:
+        """Whether what is in parentheses here is compared with something."""
+        depth = 0
+        for at in range(self._at, len(self._tokens)):
+            depth += {"(": 1, ")": -1}.get(self._tokens[at].text, 0)
+            if not depth:
+                following = self._tokens[at + 1]
+                return following.text in COMPARATORS or following.keyword in ("BETWEEN", "IN")
+        return False
 
     def _test(self, function: str) -> Condition:
         if function not in TESTS:
@@ -221,12 +249,15 @@ class Parser:
         raise self.unexpected()
 
     def _operand(self) -> Operand:
+        return self.grouped(self._plain_operand)
+
+    def _plain_operand(self) -> Operand:
         function = self.calls()
         if function == "size":
             self.counted()
             self.take()
             self.expect("(")
-            of = self.placeholder() if self.next.sort == "value" else self.path()
+            of = self.grouped(lambda: self.placeholder() if self.next.sort == "value" else self.path())
             self.expect(")")
             return Size(of)
         if function is not None:

@@ -1,6 +1,7 @@
 """UpdateExpression: from tokens to syntax."""
 
 from functools import lru_cache
+from typing import Literal
 
 from cdc.testing.sim.expressions.parse import REMEMBERED, TESTS, Parser
 from cdc.testing.sim.expressions.syntax import (
@@ -16,6 +17,7 @@ from cdc.testing.sim.expressions.syntax import (
 )
 
 SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
+OPERATORS: tuple[Literal["+"], Literal["-"]] = ("+", "-")
 
 
 class UpdateParser(Parser):
@@ -47,16 +49,31 @@ class UpdateParser(Parser):
     def _assignment(self) -> Assignment:
         path = self.path()
         self.expect("=")
-        left = self._addend()
-        if self.takes("+"):
-            self.counted()
-            return Assignment(path, Sum("+", left, self._addend()))
-        if self.takes("-"):
-            self.counted()
-            return Assignment(path, Sum("-", left, self._addend()))
-        return Assignment(path, left)
+        value, _ = self._value()
+        return Assignment(path, value)
+
+    def _value(self) -> tuple[Addend | Sum, bool]:
+        """(the value, whether all of it is in parentheses)"""
+        grouped = self.takes("(")
+        if grouped:
+            left, twice = self._value()
+            self.expect(")")
+            if twice:
+                raise self.redundant()
+            if isinstance(left, Sum):
+                return left, True
+        else:
+            left = self._addend()
+        for operator in OPERATORS:
+            if self.takes(operator):
+                self.counted()
+                return Sum(operator, left, self._addend()), False
+        return left, grouped
 
     def _addend(self) -> Addend:
+        return self.grouped(self._plain_addend)
+
+    def _plain_addend(self) -> Addend:
         function = self.calls()
         if function is None:
             return self.placeholder() if self.next.sort == "value" else self.path()

@@ -39,14 +39,20 @@ class RandomRequests:
 
     def next(self) -> tuple[str, Request]:
         """(operation, request)"""
-        make: Callable[[], tuple[str, Request]] = self._rng.choices(
-            (self._put, self._update, self._delete, self._get, self._query, self._scan, self._batch_write)
-            + (self._batch_get, self._transact, self._transact_get),
-            (20, 40, 10, 6, 8, 4, 4, 3, 8, 2),
-        )[0]
+        makers: dict[Callable[[], tuple[str, Request]], int] = {
+            self._put: 20,
+            self._update: 40,
+            self._delete: 10,
+            self._get: 6,
+            self._query: 8,
+            self._scan: 4,
+            self._batch_write: 4,
+            self._batch_get: 3,
+            self._transact: 8,
+            self._transact_get: 2,
+        }
         self._values = {}
-        operation, request = make()
-        return operation, request
+        return self._rng.choices(list(makers), list(makers.values()))[0]()
 
     # Values
 
@@ -66,29 +72,19 @@ class RandomRequests:
         rng = self._rng
         kinds = ["S", "N", "N", "B", "BOOL", "NULL", "SS", "NS", "BS"] + (["L", "M"] * 2 if depth else [])
         kind = rng.choice(kinds)
-        match kind:
-            case "S":
-                return {"S": rng.choice(TEXTS)}
-            case "N":
-                return {"N": "1x" if rng.random() < 0.01 else rng.choice(NUMBERS)}
-            case "B":
-                return {"B": self._binary()}
-            case "BOOL":
-                return {"BOOL": rng.random() < 0.5}
-            case "NULL":
-                return {"NULL": True}
-            case "SS":
-                return {"SS": self._some(TEXTS)}
-            case "NS":
-                return {"NS": self._some(("1", "2.50", "-3", "1e2", "0"))}
-            case "BS":
-                return {"BS": self._some(("AAA=", "AQ==", ""))}
-            case "L":
-                return {"L": [self.value(depth - 1) for _ in range(rng.randrange(4))]}
-            case _:
-                return {
-                    "M": {name: self.value(depth - 1) for name in self._some(("a", "b", "name"), least=0)}
-                }
+        make: dict[str, Callable[[], Any]] = {
+            "S": lambda: rng.choice(TEXTS),
+            "N": lambda: "1x" if rng.random() < 0.01 else rng.choice(NUMBERS),
+            "B": self._binary,
+            "BOOL": lambda: rng.random() < 0.5,
+            "NULL": lambda: True,
+            "SS": lambda: self._some(TEXTS),
+            "NS": lambda: self._some(("1", "2.50", "-3", "1e2", "0")),
+            "BS": lambda: self._some(("AAA=", "AQ==", "")),
+            "L": lambda: [self.value(depth - 1) for _ in range(rng.randrange(4))],
+            "M": lambda: {name: self.value(depth - 1) for name in self._some(("a", "b", "name"), least=0)},
+        }
+        return {kind: make[kind]()}
 
     def _binary(self) -> str:
         return base64.b64encode(self._rng.randbytes(self._rng.randrange(3))).decode()
@@ -98,13 +94,24 @@ class RandomRequests:
 
     def item(self) -> dict[str, Any]:
         names = self._rng.sample(("a", "b", "c", "list1", "na-me.with", "name"), self._rng.randrange(5))
-        return self.key() | {name: self.value() for name in names}
+        return self.key() | {name: self._value_of(name) for name in names}
+
+    def _value_of(self, name: str) -> dict[str, Any]:
+        if name == "a" and self._rng.random() < 0.7:
+            return {"M": {member: self.value(1) for member in self._some(("a", "b", "name"))}}
+        if name == "list1" and self._rng.random() < 0.7:
+            return {"L": [self.value(1) for _ in range(self._rng.randrange(4))]}
+        return self.value()
 
     # Expressions
 
-    def path(self) -> str:
-        path = self._rng.choice(NAMES)
-        while self._rng.random() < 0.25:
+    def path(self, path: str = "") -> str:
+        """Mostly of what is mostly there: `a` is a map as a rule, `list1` a list."""
+        path = path or self._rng.choice(NAMES)
+        inner = {"a": (".a", ".b", ".#i"), "list1": ("[0]", "[1]", "[7]")}.get(path, ())
+        if inner and self._rng.random() < 0.5:
+            path += self._rng.choice(inner)
+        while self._rng.random() < 0.08:
             path += self._rng.choice((".a", ".b", ".#i", "[0]", "[1]", "[7]"))
         return path
 
@@ -124,8 +131,8 @@ class RandomRequests:
     def condition(self, depth: int = 2) -> str:  # noqa: PLR0911 - one for each kind of condition
         rng = self._rng
         if depth and rng.random() < 0.4:
-            inner, other = self.condition(depth - 1), self.condition(depth - 1)
-            return rng.choice((f"{inner} AND {other}", f"({inner}) OR {other}", f"NOT {inner}", f"({inner})"))
+            shape = rng.choice(("{} AND {}", "({}) OR {}", "NOT {}", "({})"))
+            return shape.format(*(self.condition(depth - 1) for _ in range(shape.count("{}"))))
         match rng.randrange(8):
             case 0:
                 return f"attribute_exists({self.path()})"
@@ -148,9 +155,9 @@ class RandomRequests:
     def assigned(self) -> str:
         rng = self._rng
         chance = rng.random()
-        if chance < 0.5:
-            return self._constant()
         if chance < 0.6:
+            return self._constant()
+        if chance < 0.65:
             return self.path()
         if chance < 0.75:
             number = {"N": rng.choice(NUMBERS)}
@@ -160,22 +167,29 @@ class RandomRequests:
         return f"list_append({self.path()}, {self._constant({'L': [self.value(0)]})})"
 
     def update(self) -> str:
+        """Its paths are mostly apart."""
         rng = self._rng
+        apart = rng.sample(NAMES, len(NAMES))
+        paths = [self.path(apart.pop() if rng.random() < 0.95 else "") for _ in range(6)]
         sections = []
         chosen = set(rng.sample(("SET", "REMOVE", "ADD", "DELETE"), rng.choice((1, 1, 1, 2, 3))))
         if "SET" in chosen:
             count = rng.choice((1, 1, 2, 3))
-            sections.append("SET " + ", ".join(f"{self.path()} = {self.assigned()}" for _ in range(count)))
+            sections.append("SET " + ", ".join(f"{paths.pop()} = {self.assigned()}" for _ in range(count)))
         if "REMOVE" in chosen:
-            sections.append("REMOVE " + ", ".join(self.path() for _ in range(rng.choice((1, 1, 2)))))
+            sections.append("REMOVE " + ", ".join(paths.pop() for _ in range(rng.choice((1, 1, 2)))))
         if "ADD" in chosen:
             more = rng.choice(
-                ({"N": rng.choice(NUMBERS)}, {"SS": ["x", "new"]}, {"NS": ["1.0", "7"]}, self.value(1))
+                ({"N": rng.choice(NUMBERS)}, {"SS": ["x", "new"]}, {"NS": ["1.0", "7"]}, {"BS": ["AQ=="]})
             )
-            sections.append(f"ADD {self.path()} {self._constant(more)}")
+            sections.append(
+                f"ADD {paths.pop()} {self._constant(more if rng.random() < 0.9 else self.value(1))}"
+            )
         if "DELETE" in chosen:
-            less = rng.choice(({"SS": ["x", ""]}, {"NS": ["2.5", "100"]}, {"BS": ["AQ=="]}, self.value(1)))
-            sections.append(f"DELETE {self.path()} {self._constant(less)}")
+            less = rng.choice(({"SS": ["x", ""]}, {"NS": ["2.5", "100"]}, {"BS": ["AQ=="]}))
+            sections.append(
+                f"DELETE {paths.pop()} {self._constant(less if rng.random() < 0.9 else self.value(1))}"
+            )
         rng.shuffle(sections)
         return " ".join(sections)
 
@@ -194,7 +208,7 @@ class RandomRequests:
 
     def _conditional(self, request: Request, *expressions: str) -> Request:
         request["TableName"] = self._table
-        if self._rng.random() < 0.4:
+        if self._rng.random() < 0.3:
             request["ConditionExpression"] = self.condition()
             expressions = (*expressions, request["ConditionExpression"])
             if self._rng.random() < 0.5:

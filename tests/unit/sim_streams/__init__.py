@@ -1,0 +1,1 @@
+"""What is known of the real service's streams, fact by fact, held against the simulation."""
