@@ -40,7 +40,7 @@ class Control:
         count = len(shard.records) if records is None else shard.trimmed + records
         shard.trimmed = min(len(shard.records), count)
         shard.gone = shard.gone or (not shard.is_open and shard.trimmed == len(shard.records))
-        stream.look_again()
+        stream.forget_gone()
 
     def _close(self, stream_arn: str, shard_id: str | None, *, split: bool) -> list[str]:
         stream = self._streams.settled(stream_arn)

@@ -79,16 +79,16 @@ class Stream:
             shard.age(now, retention)
         for shard in self._closed:
             shard.age(now, retention)
-        if any(shard.gone for shard in self._closed):
-            self._closed = [shard for shard in self._closed if not shard.gone]
+        self.forget_gone()
         dues = [shard.trims_at(retention) for shard in (*self._open, *self._closed)]
         if self.disabled_at is None:
             dues += [shard.rolls_over_at for shard in self._open]
         self._quiet_until = min(dues, default=math.inf)
 
-    def look_again(self) -> None:
-        """Something of it was changed by hand."""
-        self._quiet_until = 0.0
+    def forget_gone(self) -> None:
+        """Nobody asks for the shards that have gone."""
+        if any(shard.gone for shard in self._closed):
+            self._closed = [shard for shard in self._closed if not shard.gone]
 
     def status(self, now: float) -> str:
         if self.disabled_at is not None:
