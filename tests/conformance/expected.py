@@ -68,6 +68,7 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "changes expired, skip": _SILENT_GAP,
         "some expired": _SILENT_GAP | _DUPLICATED,
         "some expired, skip": _SILENT_GAP | _DUPLICATED,
+        "skip, killed behind the gap": _SILENT_GAP | _DUPLICATED,
         "idle table": _SILENT_GAP,
         "an hour to spare": _DUPLICATED,
         "one sink away": _SILENT_GAP | _DUPLICATED,
@@ -90,6 +91,7 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "never known": PASSES,
         "unread, one sink down": _SILENT_GAP,
         "unread, process down": _SILENT_GAP,
+        "never seen, process down": _SILENT_GAP,
     },
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
