@@ -623,6 +623,40 @@ def test_until_caught_up_ends_with_3_as_long_as_somebody_has_to_act(on_gap: OnGa
     assert len(status(script.engine.world).gaps) == 1
 
 
+def test_until_caught_up_waits_for_a_decision_about_a_shard_that_has_left() -> None:
+    """It was halted, and nothing of it is left but the record."""
+    waits = SavedGap("a", key(7), "orders", START, "it expired", kind="parent-gone")
+    asked = replace(waits, shard=key(8), decision=SNAPSHOT_REQUESTED)
+    elsewhere = [replace(waits, sink="not configured"), replace(waits, shard=key(9), table="another")]
+    script = Script(
+        settings=settings("halt", until_caught_up=True), saved=replace(BEGUN, gaps=[asked, waits, *elsewhere])
+    )
+    script.flow(shard(1))
+    for _ in range(60):
+        script.open_iterators()
+        for read in script.new(m.Read):
+            script.page(read)
+        if script.new(m.ListShards):
+            script.listing(shard(1))
+        script.save()
+        script.wait(0.2)
+    assert script.stopped is not None
+    assert script.stopped.exit_code == 3
+    assert "1 gaps that wait for a decision: sink a, table orders" in script.stopped.reason
+    assert "cdc positions reset" in script.stopped.remedy
+
+
+def test_a_gap_that_cannot_be_saved_says_why_its_shard_waits() -> None:
+    script = trimmed("skip")
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet"
+    for _ in range(2):
+        script.send(m.SaveFailed(script.new(m.Save)[-1].change, state_error()))
+        script.wait(30.0)
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet: it failed"
+
+
 def test_a_request_is_withdrawn_by_skip_and_by_nothing_else() -> None:
     asked = SavedGap(
         "a", key(1), "orders", START, "it expired", SNAPSHOT_REQUESTED, "trimmed", False, "3", START
