@@ -256,6 +256,29 @@ def test_behind_a_shard_that_is_gone_its_children_come() -> None:
     assert len(gaps(script)) == 1
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.TRIMMED, ErrorKind.NOT_FOUND])
+def test_what_a_search_for_a_bad_change_was_looking_at_has_gone(kind: ErrorKind) -> None:
+    """The places where its parts end are behind the gap: no empty part may stand for them."""
+    script = Script(settings=settings("skip"), saved=BEGUN)
+    script.flow(shard(1, closed=True))
+    script.open_iterators()
+    script.page(script.one(m.Read), *(change(sequence) for sequence in (6, 7, 8, 9)))
+    script.fail(script.one(m.Write), ErrorKind.REJECTED)
+    script.wait(1.0)
+    for _ in range(2):
+        refuse(script, kind)
+        script.wait(1.0)
+        script.save()
+    if kind is ErrorKind.TRIMMED:
+        script.open_iterators()
+        script.page(script.one(m.Read), change(20), change(21))
+    write = script.one(m.Write)
+    gone = kind is ErrorKind.NOT_FOUND
+    assert sequences(write) == ([] if gone else [20, 21])
+    assert write.batch.end.place is (Place.END if gone else Place.AFTER)
+    assert len(gaps(script)) == 1
+
+
 def test_behind_a_new_stream_the_old_one_is_drained_first() -> None:
     old = replace(STREAM, arn=OLD, created_ms=STREAM.created_ms - 1000)
     of_old = replace(shard(1), key=ShardKey(OLD, "shard-1"))
