@@ -16,6 +16,10 @@ TITLES = {
     8: "An iterator expires under back-pressure",
     9: "A parent disappears while its child is pending",
     10: "A stream enabled again; a table created again",
+    15: "One sink down for an hour",
+    16: "Another time zone, and a clock that jumps",
+    17: "Two workers: one is killed, one is a zombie",
+    18: "Ten thousand shards over time",
 }
 
 PASSES: frozenset[Kind] = frozenset()
@@ -25,6 +29,8 @@ _HUNG = frozenset({Kind.HUNG})
 _REORDERED = frozenset({Kind.REORDERED})
 _DUPLICATED = frozenset({Kind.DUPLICATED})
 _SILENT_GAP = frozenset({Kind.SILENT_GAP})
+_HELD_UP = frozenset({Kind.HELD_UP})
+_STOPPED = frozenset({Kind.STOPPED})
 
 NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     1: {
@@ -88,12 +94,37 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down": _SILENT_GAP,
+        "enabled again, one sink behind": _SILENT_GAP | _HUNG,
         "enabled again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
         "enabled again, process down, rest unread": _SILENT_GAP,
         "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "created again, process down": _SILENT_GAP,
         "created again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
     },
+    15: {
+        "ten minutes": _HELD_UP,
+        "one shard": _HUNG,
+        "through splits": _HELD_UP | _REORDERED | _DUPLICATED,
+        "two sinks, one after the other": _HUNG,
+    },
+    16: {
+        "Asia/Tokyo, trim-horizon": _DUPLICATED,
+        "Asia/Tokyo, latest": _HUNG,
+        "America/St_Johns, latest": _HUNG,
+        "back an hour": _HUNG,
+        "forward an hour": _DUPLICATED,
+        "forward 30 hours": _DUPLICATED,
+        "back 30 hours": _HUNG,
+        "to and fro": _DUPLICATED,
+    },
+    17: {
+        "a second one": _DUPLICATED,
+        "killed, same host": _DUPLICATED,
+        "killed, another host": _DUPLICATED,
+        "zombie": _DUPLICATED | _STOPPED,
+        "zombie in mid-step": _DUPLICATED | _STOPPED,
+    },
+    18: {"every generation read": _HUNG | _SILENT_GAP},
 }
 """By scenario and case: every kind of violation that the naive loop is found guilty of; empty: it passes; None: it has
 nothing of what the case is about, and is not asked."""

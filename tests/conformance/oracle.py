@@ -24,6 +24,14 @@ class Kind(StrEnum):
     """A loss is told where there is none."""
     STOPPED = "stopped"
     """The process ended by itself, or not as it should."""
+    ALTERED = "altered"
+    """A value arrived as another one, or as one of another type."""
+    HELD_UP = "held up"
+    """A destination that was up waited for another one that was not."""
+    UNBOUNDED = "unbounded"
+    """What is kept grows with the shards that ever were, not with those that there are."""
+    TOO_MANY_READERS = "too many readers"
+    """More than two at one time on one shard, which throttles every other reader of the table."""
 
 
 class Violation(AssertionError):  # noqa: N818 - a promise that was broken, not an error of this program's

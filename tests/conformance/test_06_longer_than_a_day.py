@@ -25,6 +25,7 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
     """With `on_gap: halt` decided by hand, with `skip` at once: what is still there comes in order, behind the gap."""
     case, _, skip = case.partition(", ")
     world = trial.world(seed=6)
+    (checkpointed,) = world.leaves()
     subject = trial.subject(world, replace(_SLOWLY, on_gap="skip") if skip else _SLOWLY)
     _read_and_stop(subject)
     world.write(8)
@@ -33,6 +34,8 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
         world.advance(DAY - 6 * HOUR)
         world.write(8)
     world.advance(30 * HOUR if case == "changes expired" else 8 * HOUR)
+    if checkpointed in [shard["ShardId"] for shard in world.shards()]:
+        raise AssertionError("the shard is still listed: the scenario proves nothing")
     subject.start()
     world.advance(10 * MINUTE)
     if skip and any(not report.decided for report in subject.reports()):

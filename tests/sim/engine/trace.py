@@ -64,7 +64,10 @@ def _shards(message: m.Event | m.Command) -> set[ShardKey] | None:  # noqa: PLR0
             return None
 
 
-def told(lines: Sequence[Line], violation: Violation) -> Iterator[str]:
+_NONE = Violation("none", "")
+
+
+def told(lines: Sequence[Line], violation: Violation = _NONE) -> Iterator[str]:
     """Line by line: the time, the process, what it was told (<) or asks for (>)."""
     for line in lines:
         message = line.message
