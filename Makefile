@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance mutants soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -66,6 +66,9 @@ tier3: $(VENV)/.dev ## real services, end to end
 	$(BIN)/python -m tests.services start --if-possible; \
 	echo '$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e'; \
 	$(PYTEST) $(PARALLEL_TIER3) $(TIER3) $(PYTEST_ARGS) tests/integration tests/e2e
+
+mutants: $(VENV)/.dev ## the code broken in some seventy places, one at a time, and who notices: docs/mutants.md (MUTANTS_ARGS=--write-docs)
+	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 soak: ## the tests that take minutes: a registry that stops for one, the whole benchmark in small
 	@$(MAKE) --no-print-directory tier3 TIER3='-m soak'
