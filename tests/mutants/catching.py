@@ -4,8 +4,11 @@ patches come first."""
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
+_REWRITTEN = "ignore::pytest.PytestAssertRewriteWarning"
+_WITHOUT = ("-pno:cacheprovider", "-pno:xdist", "-pno:anyio", "-pno:doctest", "-pno:junitxml")
 _MOST_SECONDS = 60
 """A run of the simulation takes about one."""
 
@@ -37,9 +40,10 @@ def fails(test: str) -> str | None:
     import pytest
 
     told = _Told()
-    status = pytest.main(
-        ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", test], [told]
-    )
+    folder = Path(test.partition("::")[0]).parent
+    # The conftest of all tests starts with what the engine's need not, and has to come before what it rewrites.
+    options = ["-q", "-x", "--no-header", f"--confcutdir={folder}", f"-W{_REWRITTEN}"]
+    status = pytest.main([*options, *_WITHOUT, test], [told])
     if status == pytest.ExitCode.OK and told.passed:
         return None
     if status == pytest.ExitCode.TESTS_FAILED and told.failure:

@@ -21,7 +21,15 @@ from tests.mutants.catching import catch, fails
 from tests.mutants.mutant import Mutant
 from tests.mutants.patching import install
 
-_OTHERS = ("botocore.session", "confluent_kafka", "fastavro", "hypothesis", "msgspec", "pydantic", "pytest")
+_OTHERS = (
+    "botocore.session",
+    "confluent_kafka",
+    "fastavro",
+    "msgspec",
+    "prometheus_client",
+    "pydantic",
+    "pytest",
+)
 _OURS = ("cdc", "connectors", "schemas", "tests.sim", "tests.conformance", "tests.dynamodb_streams")
 
 

@@ -1,56 +1,52 @@
-"""The whole engine in a simulated world, seed after seed.
+"""The whole core in a simulated world, seed after seed.
 
-CDC_SIM_SEED=17 pytest tests/sim/test_engine.py          one seed again, as it was
-CDC_SIM_SEEDS=2000 pytest tests/sim/test_engine.py       more of them
+make sim                                     500 seeds, on two cores
+python -m tests.sim.engine --seed 17         one seed again, as it was, with its trace
+python -m tests.sim.engine --shrink 17       the least that still breaks the promise that it breaks
 """
-
-import os
 
 import pytest
 
-from tests.sim.engine.run import drive
-from tests.sim.engine.seeds import profile_of
-from tests.sim.engine.simulation import Simulation, Totals
+from tests.sim.engine.__main__ import figures
+from tests.sim.engine.profiles import plan_of
+from tests.sim.engine.run import Run
+from tests.sim.engine.runner import run_many
+from tests.sim.engine.trace import told
+from tests.sim.engine.virtual_time import BEGIN
 
 SEEDS = 60
-_ONE = os.environ.get("CDC_SIM_SEED")
-_FIRST = int(_ONE) if _ONE else 0
-_COUNT = 1 if _ONE else int(os.environ.get("CDC_SIM_SEEDS", str(SEEDS)))
-_SHARE = 10
-"""Seeds of one test case."""
 
 
-@pytest.mark.parametrize("first", range(_FIRST, _FIRST + _COUNT, _SHARE))
-def test_nothing_is_lost_reordered_or_held_up(first: int, capsys: pytest.CaptureFixture[str]) -> None:
-    totals = Totals()
-    for seed in range(first, min(first + _SHARE, _FIRST + _COUNT)):
-        simulation = Simulation(seed, profile_of(seed))
-        try:
-            drive(simulation)
-        except Exception as error:
-            error.add_note(f"at {simulation.time:.3f}; again with CDC_SIM_SEED={seed}")
-            raise
-        totals.add(simulation.totals)
+def test_nothing_is_lost_reordered_or_held_up(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = run_many(SEEDS)
     with capsys.disabled():
-        print(f"\nseeds {first} …: {totals}", end="")
-    assert totals.changes >= 200
-    if not _ONE:
-        assert totals.crashes
-        assert totals.splits
-        assert totals.commands
+        print(f"\n{summary.counted} seeds count of {summary.ran}: {figures(summary.totals)}", end="")
+    failures = [
+        f"python -m tests.sim.engine --seed {outcome.seed}: {outcome.failure}" for outcome in summary.failures
+    ]
+    assert not failures, "\n".join(failures)
+    assert summary.counted == SEEDS
+    assert summary.ran < SEEDS * 1.2, "nearly every seed is to count"
+    totals = summary.totals
+    happened = (totals.crashes, totals.splits, totals.stops, totals.zombies, totals.gaps, totals.letters)
+    assert all(happened), figures(totals)
+
+
+def trace_of(seed: int) -> list[str]:
+    run = Run(plan_of(seed))
+    run.checks.trace = []
+    run.drive()
+    return list(told(run.checks.trace))
 
 
 def test_one_seed_is_one_run() -> None:
-    runs = []
-    for _ in range(2):
-        simulation = Simulation(3, profile_of(3))
-        simulation.keep_log = True
-        drive(simulation)
-        runs.append([(time, repr(message)) for time, message in simulation.seen])
-    first, second = ([_without_addresses(line) for line in run] for run in runs)
-    assert first == second
+    assert trace_of(3) == trace_of(3)
 
 
-def _without_addresses(line: tuple[float, str]) -> tuple[float, str]:
-    time, text = line
-    return time, text.split(" object at 0x")[0]
+def test_what_one_concern_draws_changes_nothing_for_another() -> None:
+    """Without one sink the writes, the other sinks' plans and the crashes are what they were."""
+    plan, other = plan_of(5), plan_of(6)
+    assert plan.writes != other.writes
+    assert plan == plan_of(5)
+    assert {sink.name for sink in plan.sinks} >= {"sink0", "sink1"}
+    assert all(begin >= BEGIN for sink in plan.sinks for begin, _ in sink.temper.outages)

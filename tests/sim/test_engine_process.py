@@ -1,21 +1,20 @@
 """The harness itself: a process that is killed, stopped, suspended."""
 
-import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from cdc.core import messages as m
-from cdc.core.world import Settings
 from cdc.errors import ErrorKind, StateError
-from cdc.testing.batches import stream_of
-from tests.sim.engine.model_source import ModelSource
+from cdc.testing.sim.service import Sim
+from tests.dynamodb_streams.sim_api import source_on
 from tests.sim.engine.pipeline import Pipeline, SinkPlan
 from tests.sim.engine.process import Doom
-from tests.sim.engine.stream_model import Shape, StreamModel
-from tests.sim.engine.virtual_time import WALL, VirtualTime
+from tests.sim.engine.small import QUICK, WEATHER
+from tests.sim.engine.virtual_time import VirtualTime
 
-QUICK = Settings(relist_seconds=10.0, caught_up_seconds=2.0, checkpoint_seconds=0.2, idle_poll_seconds=0.5)
+TABLE = "orders"
 
 
 class Orders:
@@ -23,18 +22,28 @@ class Orders:
 
     def __init__(self, writes: int = 100) -> None:
         self.time = VirtualTime()
-        self.model = StreamModel(random.Random(1), stream_of(), Shape(), lambda: self.time.now, WALL)
-        self.model.begin(2)
+        self.sim = Sim(now=self.time.service_now, seed=1, behaviour=replace(WEATHER, partitions=2))
+        self.sim.call(
+            "CreateTable",
+            {
+                "TableName": TABLE,
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+            },
+        )
         for number in range(writes):
-            self.time.later(number / 10, partial(self._write, f"k{number % 7}"))
+            self.time.later(number / 10, partial(self._write, number))
         sinks = [SinkPlan("once", keeps_positions=True), SinkPlan("more")]
-        self.pipeline = Pipeline(ModelSource(self.model), ["orders"], sinks, settings=QUICK, time=self.time)
+        self.pipeline = Pipeline(source_on(self.sim, TABLE), [TABLE], sinks, settings=QUICK, time=self.time)
 
-    def _write(self, item: str) -> None:
-        self.model.write(item)
+    def _write(self, number: int) -> None:
+        item = {"pk": {"S": f"k{number % 7}"}, "value": {"N": str(number)}}
+        self.sim.call("PutItem", {"TableName": TABLE, "Item": item})
 
     def missing(self, sink: str) -> set[int]:
-        return {record.sequence for record in self.model.records.values()} - {
+        return {record.sequence for record in self.sim.log(TABLE)} - {
             delivered.id.sequence for delivered in self.pipeline.delivered(sink)
         }
 

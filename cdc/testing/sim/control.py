@@ -36,11 +36,7 @@ class Control:
         """The oldest records of a shard, open or closed, cannot be read any more; all of them without a number. A closed
         shard without any leaves the stream. The service never does so before 24 hours."""
         stream = self._streams.settled(stream_arn)
-        shard = _find(stream, shard_id)
-        count = len(shard.records) if records is None else shard.trimmed + records
-        shard.trimmed = min(len(shard.records), count)
-        shard.gone = shard.gone or (not shard.is_open and shard.trimmed == len(shard.records))
-        stream.forget_gone()
+        stream.trim(_find(stream, shard_id), records)
 
     def _close(self, stream_arn: str, shard_id: str | None, *, split: bool) -> list[str]:
         stream = self._streams.settled(stream_arn)
@@ -67,6 +63,13 @@ class Control:
 
     def throttle(self, operation: str | None, *, times: int = 1, where: Predicate | None = None) -> None:
         self.fail(operation, THROTTLED, times=times, where=where)
+
+    def limit(self, operation: str, per_second: float | None, *, error: Failure = THROTTLED) -> None:
+        """From now on calls of the operation beyond so many a second fail; what was not used is saved up for one second.
+
+        None ends it. The service's own limits are 5 for ListStreams and 10 for DescribeStream (API reference).
+        """
+        self._faults.limit(operation, per_second, error, now=self._streams.now())
 
     def chance(
         self,

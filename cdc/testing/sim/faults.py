@@ -32,6 +32,13 @@ class Fault:
     lost: bool
     """The call is carried out, and its answer is lost."""
 
+    def raised(self) -> Failure:
+        """A new exception each time: one that is raised again keeps the frames of every time. A lost answer is none."""
+        if self.lost or isinstance(self.error, NoAnswerError):
+            return NoAnswerError("no answer in time")
+        one = self.error
+        return ServiceError(one.code, one.message, status=one.status, members=one.members)
+
 
 @dataclass(slots=True)
 class _Planned:
@@ -49,11 +56,30 @@ class _Chance:
     lost: float
 
 
+@dataclass(slots=True)
+class _Limit:
+    """How many calls may still be made: more with time, up to one second's worth."""
+
+    per_second: float
+    fault: Fault
+    left: float
+    filled_at: float
+
+    def admits(self, now: float) -> bool:
+        self.left = min(max(1.0, self.per_second), self.left + (now - self.filled_at) * self.per_second)
+        self.filled_at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
 class Faults:
     def __init__(self, seed: str) -> None:
         self._rng = Random(f"{seed} faults")
         self._planned: list[_Planned] = []
         self._chances: list[_Chance] = []
+        self._limits: dict[str, _Limit] = {}
         self.count = 0
         """Of all that were met with."""
 
@@ -69,10 +95,16 @@ class Faults:
         if probability:
             self._chances.append(_Chance(operation, probability, errors, lost))
 
-    def clear(self) -> None:
-        self._planned, self._chances = [], []
+    def limit(self, operation: str, per_second: float | None, error: Failure, *, now: float) -> None:
+        self._limits.pop(operation, None)
+        if per_second is not None:
+            saved = max(1.0, per_second) if per_second else 0.0
+            self._limits[operation] = _Limit(per_second, Fault(error, lost=False), saved, now)
 
-    def draw(self, operation: str, request: Mapping[str, Any]) -> Fault | None:
+    def clear(self) -> None:
+        self._planned, self._chances, self._limits = [], [], {}
+
+    def draw(self, operation: str, request: Mapping[str, Any], now: float) -> Fault | None:
         """What this call meets with."""
         for planned in self._planned:
             applies = planned.operation in (None, operation) and (
@@ -83,6 +115,10 @@ class Faults:
                 self._planned = [one for one in self._planned if one.times > 0]
                 self.count += 1
                 return planned.fault
+        limit = self._limits.get(operation)
+        if limit is not None and not limit.admits(now):
+            self.count += 1
+            return limit.fault
         for chance in self._chances:
             if chance.operation in (None, operation) and self._rng.random() < chance.probability:
                 self.count += 1

@@ -1,5 +1,6 @@
 """Records as `GetRecords` gives them: made once, when they are written."""
 
+import json
 from random import Random
 from typing import Any
 
@@ -19,7 +20,15 @@ _IMAGES = {
 _TTL = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 """Who deletes expired items (Developer Guide, "DynamoDB Streams and Time to Live"); capitalised in this API."""
 
-_encode = msgspec.json.Encoder().encode
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(answer: Any) -> bytes:
+    """As JSON. Half of a surrogate pair can stand there, escaped, as it can in a request; in UTF-8 it cannot."""
+    try:
+        return _ENCODER.encode(answer)
+    except UnicodeEncodeError:
+        return json.dumps(answer, separators=(",", ":")).encode()
 
 
 class Recorder:
@@ -52,4 +61,4 @@ class Recorder:
         }
         if change.by_ttl:
             record["userIdentity"] = _TTL
-        return _encode(record)
+        return encode(record)

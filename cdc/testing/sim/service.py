@@ -4,18 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-import msgspec
-
 from cdc.testing.sim.behaviour import Behaviour
 from cdc.testing.sim.control import Control
-from cdc.testing.sim.failures import NoAnswerError
-from cdc.testing.sim.faults import NO_ANSWER, Faults
+from cdc.testing.sim.faults import Faults
+from cdc.testing.sim.records import encode
 from cdc.testing.sim.shards import Record
 from cdc.testing.sim.stream import Stream
 from cdc.testing.sim.streams import Streams
 from cdc.testing.sim.tables import Tables
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Sim:
@@ -69,24 +65,31 @@ class Sim:
             KeyError: an operation that is not simulated.
         """
         handler = self._handlers[operation]
-        fault = self._faults.draw(operation, request)
-        if fault is not None and not fault.lost:
-            raise fault.error
-        answer = handler(request)
-        if fault is not None:
-            raise fault.error if isinstance(fault.error, NoAnswerError) else NO_ANSWER
-        return answer
+        self._strike(operation, request, handler)
+        return handler(request)
 
     def answer(self, operation: str, request: Mapping[str, Any]) -> bytes:
         """The same as the body of an HTTP answer, JSON."""
         if operation != "GetRecords":
-            return _encode(self.call(operation, request))
-        fault = self._faults.draw(operation, request)
-        if fault is not None:
-            raise fault.error
+            return encode(self.call(operation, request))
+        self._strike(operation, request, self.streams.read)
         bodies, following = self.streams.read(request)
-        end = b"" if following is None else b',"NextShardIterator":' + _encode(following)
+        end = b"" if following is None else b',"NextShardIterator":' + encode(following)
         return b'{"Records":[%b]%b}' % (b",".join(bodies), end)
+
+    def _strike(
+        self, operation: str, request: Mapping[str, Any], handler: Callable[[Mapping[str, Any]], object]
+    ) -> None:
+        """
+        Raises:
+            ServiceError, NoAnswerError: the call is to fail. Where only its answer is to be lost it is carried out first.
+        """
+        fault = self._faults.draw(operation, request, self.streams.now())
+        if fault is None:
+            return
+        if fault.lost:
+            handler(request)
+        raise fault.raised()
 
     def log(self, table: str) -> list[Record]:
         """Every record that a table of this name ever wrote, on any of its streams, in the order of the writes; also what

@@ -1,6 +1,5 @@
 """Shards: a tree, in which every item lies in one lineage."""
 
-import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
@@ -87,21 +86,20 @@ class Shard:
             trimmed += 1
         self.trimmed = trimmed
         if self.closed_at is not None and trimmed == len(records) and not self.gone:
-            self.gone = self._last(self.closed_at) < horizon
+            self.gone = self._goes_after() < horizon
 
-    def trims_at(self, retention_seconds: float) -> float:
-        """Until then `age` changes nothing; epoch seconds."""
+    def due(self, retention_seconds: float) -> float:
+        """When time changes it next."""
+        due = self.rolls_over_at if self.is_open else float("inf")
+        kept = retention_seconds + self.trims_late
         if self.trimmed < len(self.records):
-            first = self.records[self.trimmed].written_at
-        elif self.closed_at is not None:
-            first = self._last(self.closed_at)
-        else:
-            return math.inf
-        return first + retention_seconds + self.trims_late
+            return min(due, self.records[self.trimmed].written_at + kept)
+        return due if self.is_open else min(due, self._goes_after() + kept)
 
-    def _last(self, closed_at: float) -> float:
-        """What has to be too old for a closed shard to leave the stream."""
-        return self.records[-1].written_at if self.records and self.goes_early else closed_at
+    def _goes_after(self) -> float:
+        """Of a closed one: what has to be too old before it leaves the stream."""
+        assert self.closed_at is not None
+        return self.records[-1].written_at if self.records and self.goes_early else self.closed_at
 
     def ancestors(self) -> "list[Shard]":
         """From the parent upwards."""

@@ -1,6 +1,6 @@
 """One stream: its shards, how they come and go, and the records that are written to it."""
 
-import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,8 @@ class Origin:
     """What a stream is of."""
 
     table: str
-    table_arn: str
+    arn: str
+    """Its own: the table's, and the label."""
     view_type: str
     key: KeySchema
 
@@ -38,8 +39,7 @@ class Stream:
         self.table, self.view_type, self.key = origin.table, origin.view_type, origin.key
         self.behaviour = behaviour
         self.created_at = now
-        self.label = label(now)
-        self.arn = f"{origin.table_arn}/stream/{self.label}"
+        self.arn, self.label = origin.arn, origin.arn.rpartition("/")[2]
         self.enabled_at = now + behaviour.stream_seconds
         self.disabled_at: float | None = None
         self.shards: dict[str, Shard] = {}
@@ -50,14 +50,19 @@ class Stream:
         self._publication = Random(f"{seed} publication {number}")
         self._listing = Random(f"{seed} listing {number}")
         self._ids = Random(f"{seed} ids {number}")
+        self._endings = Random(f"{seed} endings {number}")
         self._order = Random(f"{seed} order {number}")
         self._numbers = SequenceNumbers(Random(f"{seed} numbers {number}"), now)
         self._recorder = Recorder(Random(f"{seed} events {number}"), origin.view_type, region)
         self._open: list[Shard] = []
+        """The oldest first."""
+        self._by_hash: list[Shard] = []
+        """The open ones in the order of their hashes, and where each begins."""
+        self._lows: list[int] = []
         self._closed: list[Shard] = []
         """Closed, and not gone yet."""
-        self._quiet_until = 0.0
-        """Before this time nothing rolls over and nothing is trimmed: most calls need not look at each shard."""
+        self._due = float("inf")
+        """Before that, time changes nothing."""
         share = HASHES // behaviour.partitions
         for partition in range(behaviour.partitions):
             high = HASHES if partition == behaviour.partitions - 1 else (partition + 1) * share
@@ -67,7 +72,7 @@ class Stream:
 
     def settle(self, now: float) -> None:
         """Everything that has become due: rollovers, one after the other, and what is trimmed by now."""
-        if now < self._quiet_until:
+        if now < self._due:
             return
         while self.disabled_at is None:
             due = min(self._open, key=lambda shard: shard.rolls_over_at)
@@ -75,20 +80,16 @@ class Stream:
                 break
             self.close(due, due.rolls_over_at)
         retention = self.behaviour.retention_seconds
-        for shard in self._open:
+        for shard in (*self._open, *self._closed):
             shard.age(now, retention)
-        for shard in self._closed:
-            shard.age(now, retention)
-        self.forget_gone()
-        dues = [shard.trims_at(retention) for shard in (*self._open, *self._closed)]
-        if self.disabled_at is None:
-            dues += [shard.rolls_over_at for shard in self._open]
-        self._quiet_until = min(dues, default=math.inf)
-
-    def forget_gone(self) -> None:
-        """Nobody asks for the shards that have gone."""
-        if any(shard.gone for shard in self._closed):
-            self._closed = [shard for shard in self._closed if not shard.gone]
+            shard.gone = shard.gone or self.is_gone(now)
+        self._closed = [shard for shard in self._closed if not shard.gone]
+        self._due = min(
+            (shard.due(retention) for shard in (*self._open, *self._closed)),
+            default=float("inf"),
+        )
+        if self.disabled_at is not None:
+            self._due = min(self._due, self.disabled_at + retention)
 
     def status(self, now: float) -> str:
         if self.disabled_at is not None:
@@ -104,6 +105,15 @@ class Stream:
         for shard in list(self._open):
             self._end(shard, now)
         self.disabled_at = now
+        self._due = min(self._due, now + self.behaviour.retention_seconds)
+
+    def trim(self, shard: Shard, records: int | None) -> None:
+        """Its oldest records, or all, whatever their age; a closed shard that has none left goes."""
+        count = len(shard.records) if records is None else shard.trimmed + records
+        shard.trimmed = min(len(shard.records), count)
+        if not shard.is_open and shard.trimmed == len(shard.records):
+            shard.gone = True
+            self._closed.remove(shard)
 
     def close(self, shard: Shard, now: float, *, split: bool = False) -> list[Shard]:
         """A rollover, which makes one child, or a split, which makes two; the children.
@@ -129,7 +139,7 @@ class Stream:
             changes = self._order.sample(changes, len(changes))
         for change in changes:
             place = self.key.place(change.keys)[0]
-            shard = next(one for one in self._open if one.low <= place < one.high)
+            shard = self._by_hash[bisect_right(self._lows, place) - 1]
             most = self.behaviour.rollover_records
             if most and len(shard.records) >= most:
                 (shard,) = self.close(shard, now)
@@ -142,9 +152,9 @@ class Stream:
             visible = max(visible, shard.records[-1].visible_at)
         body = self._recorder.record(change, sequence, now)
         record = Record(self.table, self.arn, shard, sequence, change, now, visible, body)
+        self._due = min(self._due, now + self.behaviour.retention_seconds)
         shard.records.append(record)
         self.records.append(record)
-        self._quiet_until = min(self._quiet_until, now + self.behaviour.retention_seconds)
 
     # What is listed
 
@@ -167,11 +177,14 @@ class Stream:
     def _end(self, shard: Shard, now: float) -> None:
         shard.closed_at = now
         shard.closed_listed_at = now + self._listing.random() * self.behaviour.closing_late_seconds
-        # The number of a moment: no record need have it.
-        shard.ending_sequence = self._numbers.next(now)
+        # That of the last record, or of a moment: no record need have it.
+        of_record, following = self._endings.random() < 1 / 2, self._numbers.next(now)
+        shard.ending_sequence = shard.records[-1].sequence if of_record and shard.records else following
+        place = self._by_hash.index(shard)
+        del self._by_hash[place], self._lows[place]
+        self._due = min(self._due, shard.due(self.behaviour.retention_seconds))
         self._open.remove(shard)
         self._closed.append(shard)
-        self._quiet_until = min(self._quiet_until, now + self.behaviour.retention_seconds)
 
     def _add(self, parent: Shard | None, low: int, high: int, now: float) -> Shard:
         behaviour, life = self.behaviour, self._life
@@ -197,7 +210,10 @@ class Stream:
         if parent is not None:
             parent.children.append(shard)
         self._open.append(shard)
-        self._quiet_until = min(self._quiet_until, shard.rolls_over_at)
+        self._due = min(self._due, shard.rolls_over_at)
+        place = bisect_right(self._lows, low)
+        self._by_hash.insert(place, shard)
+        self._lows.insert(place, low)
         return shard
 
 

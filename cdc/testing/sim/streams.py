@@ -1,11 +1,10 @@
 """The operations of DynamoDB Streams."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
-
-import msgspec
 
 from cdc.testing.sim.behaviour import Behaviour
 from cdc.testing.sim.change import ItemChange
@@ -23,7 +22,7 @@ from cdc.testing.sim.requests import (
     required,
 )
 from cdc.testing.sim.shards import Record, Shard
-from cdc.testing.sim.stream import Origin, Stream
+from cdc.testing.sim.stream import Origin, Stream, label
 
 MOST_RECORDS = 1000
 MOST_SHARDS_LISTED = 100
@@ -47,20 +46,18 @@ class Streams:
     # For the tables
 
     def enable(self, table_name: str, table_arn: str, view_type: str, key: KeySchema) -> tuple[str, str]:
-        now = self.now()
-        while True:
-            stream = Stream(
-                Origin(table_name, table_arn, view_type, key),
-                seed=self._seed,
-                number=len(self._streams),
-                now=now,
-                behaviour=self._behaviour,
-                region=self._region,
-            )
-            if stream.arn not in self._streams:
-                break
-            now += 0.001  # ARNs have milliseconds
-        self._streams[stream.arn] = stream
+        now = labelled = self.now()
+        while (arn := f"{table_arn}/stream/{label(labelled)}") in self._streams:
+            labelled += 0.001  # ARNs tell milliseconds, and no two are the same
+        stream = Stream(
+            Origin(table_name, arn, view_type, key),
+            seed=self._seed,
+            number=len(self._streams),
+            now=now,
+            behaviour=self._behaviour,
+            region=self._region,
+        )
+        self._streams[arn] = stream
         return stream.arn, stream.label
 
     def disable(self, stream_arn: str) -> None:
@@ -185,13 +182,15 @@ class Streams:
             if kind == "AT_SEQUENCE_NUMBER"
             else shard.place_after(int(sequence))
         )
+        if int(sequence) < shard.starting_sequence:
+            raise invalid("Invalid SequenceNumber for the shard")
         if shard.trimmed and int(sequence) <= shard.records[shard.trimmed - 1].sequence:
             raise _trimmed()
         return index
 
     def get_records(self, request: Request) -> Response:
         bodies, following = self.read(request)
-        answer: Response = {"Records": [msgspec.json.decode(body) for body in bodies]}
+        answer: Response = {"Records": [json.loads(body) for body in bodies]}
         if following is not None:
             answer["NextShardIterator"] = following
         return answer

@@ -19,7 +19,7 @@ MUTANTS = (
                 "        self._saving.dirty(lane)\n",
             ),
         ),
-        "which is not durable",
+        shows="position ahead",
     ),
     Mutant(
         "the-highest-and-not-the-contiguous",
@@ -33,19 +33,7 @@ MUTANTS = (
                 "            self.durable = given.end\n",
             ),
         ),
-        "which is not durable",
-    ),
-    Mutant(
-        "durable-behind-a-hole-counts",
-        "A batch became durable after one before it had failed: the position passes the hole.",
-        (
-            Edit(
-                _TRACKER,
-                "            self._take_back(given)\n            return False\n",
-                "            self._take_back(given)\n            self.durable = given.end\n            return True\n",
-            ),
-        ),
-        "which is not durable",
+        shows="position ahead|KeyError",
     ),
     Mutant(
         "later-batches-not-handed-back",
@@ -57,7 +45,7 @@ MUTANTS = (
                 "        for later in behind[:1]:\n",
             ),
         ),
-        "hole|which is not durable|went back|twice|passes",
+        tests=("tests/unit/core/test_tracker.py::test_the_watermark_never_passes_a_hole",),
     ),
     Mutant(
         "sent-again-beside-what-returns",
@@ -75,7 +63,7 @@ MUTANTS = (
                 "        if True:\n            self.given",
             ),
         ),
-        "hole|which is not durable|went back|twice|passes|two unaccepted",
+        tests=("tests/unit/core/test_tracker.py::test_nothing_is_given_while_batches_return",),
     ),
     Mutant(
         "two-unaccepted-batches",
@@ -88,7 +76,7 @@ MUTANTS = (
                 "        if self.returning:\n",
             ),
         ),
-        "two unaccepted",
+        shows="two unaccepted",
     ),
     Mutant(
         "end-before-the-batches-of-it",
@@ -103,7 +91,7 @@ MUTANTS = (
                 "            self._saving.dirty(lane, at_once=True)\n",
             ),
         ),
-        "which is not durable",
+        shows="position ahead",
     ),
     Mutant(
         "position-before-its-dead-letters",
@@ -115,7 +103,7 @@ MUTANTS = (
                 "event.shard, event.rejects)\n        self._finish(lane, given, rejects=0)\n",
             ),
         ),
-        "which is not durable",
+        shows="position ahead",
     ),
     Mutant(
         "dead-letter-without-blame",
@@ -127,7 +115,7 @@ MUTANTS = (
                 "batch if len(changes) == 1 else None",
             ),
         ),
-        "which nobody refused",
+        shows="dead letter",
     ),
     Mutant(
         "refused-change-passed-at-once",
@@ -139,13 +127,13 @@ MUTANTS = (
                 "        self.start = batch.start\n        self.buried = batch.changes[0].sequence\n",
             ),
         ),
-        "no dead letter yet|which is not durable",
+        shows="passed over",
     ),
     Mutant(
         "dead-letters-without-limit",
         "A wrong schema makes a dead letter of every change, and the pipeline looks well.",
         (Edit("cdc.core.letters", "        if limit is None:\n", "        if limit is None or limit:\n"),),
-        "dead letters in a minute",
+        shows="dead letters",
     ),
     Mutant(
         "acknowledgements-dropped-on-the-way-out",
@@ -157,7 +145,9 @@ MUTANTS = (
                 "        if lane is None or given is None or given.delivered or self._world.stopping:\n            return\n",
             ),
         ),
-        "twice|duplicates|again|==",
+        tests=(
+            "tests/conformance/test_05_terminate.py::test_an_orderly_end_is_followed_by_no_redelivery[service-in flight]",
+        ),
     ),
     Mutant(
         "claimed-with-batches-on-their-way",
@@ -169,6 +159,6 @@ MUTANTS = (
                 "chosen = [lane for lane in lanes if lane.state is LaneState.UNCLAIMED]",
             ),
         ),
-        "hole|twice|went back|not durable|passes|unaccepted",
+        shows="claim",
     ),
 )

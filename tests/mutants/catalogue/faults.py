@@ -18,7 +18,10 @@ MUTANTS = (
                 "                    self._delivery.end_unread(entry, lane)\n",
             ),
         ),
-        "passes|open and counts|not durable",
+        shows="passed over|open and finished",
+        tests=(
+            "tests/conformance/test_07_iterator_refused.py::test_one_shard_is_tried_again_and_the_others_go_on[service-throttled]",
+        ),
     ),
     Mutant(
         "not-found-ends-the-shard",
@@ -30,7 +33,9 @@ MUTANTS = (
                 "if vanished:",
             ),
         ),
-        "misses|passes|not durable|told|==",
+        tests=(
+            "tests/conformance/test_09_parent_disappears.py::test_a_parent_that_went_unread_is_told_before_its_child_is_given[service-unread, one sink down]",
+        ),
     ),
     Mutant(
         "trimmed-and-reading-on",
@@ -42,7 +47,9 @@ MUTANTS = (
                 "elif vanished:",
             ),
         ),
-        "misses|hole|told|==",
+        tests=(
+            "tests/conformance/test_06_longer_than_a_day.py::test_where_nobody_can_know_it_is_told[service-idle table]",
+        ),
     ),
     Mutant(
         "trimmed-and-asking-for-ever",
@@ -54,7 +61,9 @@ MUTANTS = (
                 "if event.error.kind is ErrorKind.TRIMMED:\n",
             ),
         ),
-        "not caught up|told|stopped",
+        tests=(
+            "tests/conformance/test_06_longer_than_a_day.py::test_where_nobody_can_know_it_is_told[service-idle table]",
+        ),
     ),
     Mutant(
         "trimmed-at-the-oldest-is-a-gap",
@@ -67,7 +76,7 @@ MUTANTS = (
                 "if event.error.kind is ErrorKind.TRIMMED and reader.oldest:\n",
             ),
         ),
-        "gap",
+        tests=("tests/unit/core/test_reading.py::test_the_oldest_record_may_move_on_under_a_fresh_iterator",),
     ),
     Mutant(
         "a-days-silence-is-no-gap",
@@ -79,6 +88,8 @@ MUTANTS = (
                 "            pass\n",
             ),
         ),
-        "misses|told|==",
+        tests=(
+            "tests/unit/core/test_gaps.py::test_halt_stops_the_shard_at_the_sink_and_waits_for_a_decision[unread-too-long]",
+        ),
     ),
 )

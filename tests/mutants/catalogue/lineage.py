@@ -22,7 +22,7 @@ MUTANTS = (
             ),
             Edit(_ENGINE, _SETTLED, "if entry.lanes:"),
         ),
-        "before the end of its parent",
+        shows="child before parent",
     ),
     Mutant(
         "child-beside-its-parent",
@@ -31,7 +31,7 @@ MUTANTS = (
             Edit(_LINEAGE, _FINISHED_ONLY, "        return True\n"),
             Edit(_ENGINE, _SETTLED, "if entry.lanes:"),
         ),
-        "before the end of its parent",
+        shows="child before parent",
     ),
     Mutant(
         "child-of-an-open-parent",
@@ -43,7 +43,7 @@ MUTANTS = (
                 "        return lane is None or lane.state is LaneState.FINISHED or not parent.shard.closed\n",
             ),
         ),
-        "before the end of its parent",
+        shows="child before parent",
     ),
     Mutant(
         "one-sink-holds-a-shards-end",
@@ -55,7 +55,7 @@ MUTANTS = (
                 "        return all(one.state is LaneState.FINISHED for one in parent.lanes.values())\n",
             ),
         ),
-        "waits|behind",
+        shows="waits for another",
     ),
     Mutant(
         "children-looked-for-once",
@@ -72,7 +72,7 @@ MUTANTS = (
                 "",
             ),
         ),
-        "misses|waits|late",
+        shows="waits for another",
     ),
     Mutant(
         "closed-shards-forgotten",
@@ -86,13 +86,15 @@ MUTANTS = (
                 "            if entry.finished\n",
             ),
         ),
-        "twice|went back|again",
+        shows="memory|twice|order|gap",
     ),
     Mutant(
         "forgotten-on-one-listing",
         "Listings are not consistent: a shard that one of them does not name is forgotten, and comes back.",
         (Edit(_LINEAGE, "            and entry.missing_since <= missing_before\n", ""),),
-        "twice|went back|again",
+        tests=(
+            "tests/unit/core/test_discovery.py::test_a_shard_that_is_missing_from_one_listing_is_not_forgotten",
+        ),
     ),
     Mutant(
         "parents-forgotten-before-their-children",
@@ -108,7 +110,9 @@ MUTANTS = (
                 "",
             ),
         ),
-        "a gap where nothing expired",
+        tests=(
+            "tests/unit/core/test_lineage.py::test_a_shard_is_forgotten_when_all_are_done_with_it_it_is_gone_and_its_children_are_saved",
+        ),
     ),
     Mutant(
         "nothing-forgotten",
@@ -120,7 +124,7 @@ MUTANTS = (
                 "        gone = list(lineage.forgettable(self._world.now.monotonic - patience))[:0]\n",
             ),
         ),
-        "rows|live",
+        tests=("tests/unit/core/test_discovery.py::test_finished_shards_that_left_are_forgotten",),
     ),
     Mutant(
         "absent-parent-waited-for",
@@ -132,19 +136,9 @@ MUTANTS = (
                 "        if parent is None:\n            return entry.shard.parent is None\n",
             ),
         ),
-        "misses|not caught up",
-    ),
-    Mutant(
-        "absent-parent-is-a-gap-at-the-start",
-        "On a first start nobody is owed the records of a parent that has gone: no gap.",
-        (
-            Edit(
-                _DISCOVERY,
-                "if orphan and not (lane.saved or lane.at_start or lane.passed):",
-                "if orphan and not (lane.saved or lane.passed):",
-            ),
+        tests=(
+            "tests/conformance/test_09_parent_disappears.py::test_a_fresh_start_does_not_wait_for_a_parent_that_is_not_there[service-never known]",
         ),
-        "a gap where nothing expired|caught up with",
     ),
     Mutant(
         "vanished-parent-is-no-gap",
@@ -156,7 +150,7 @@ MUTANTS = (
                 "                    pass\n",
             ),
         ),
-        "misses|told",
+        tests=("tests/unit/core/test_discovery.py::test_an_unknown_parent_that_is_gone_is_a_gap_on_resume",),
     ),
     Mutant(
         "on-behind-a-gap-before-it-is-told",
@@ -168,7 +162,7 @@ MUTANTS = (
                 "        lane.passed = (lane.place, self._world.now)\n",
             ),
         ),
-        "gap",
+        tests=("tests/unit/core/test_gaps.py::test_nothing_goes_on_behind_a_gap_before_the_gap_is_saved",),
     ),
     Mutant(
         "new-stream-is-no-gap",
@@ -181,7 +175,9 @@ MUTANTS = (
                 "                kind = None\n",
             ),
         ),
-        "gap",
+        tests=(
+            "tests/conformance/test_10_new_stream.py::test_a_new_stream_is_told_and_followed[service-enabled again]",
+        ),
     ),
     Mutant(
         "new-stream-beside-the-old-one",
@@ -193,7 +189,9 @@ MUTANTS = (
                 "if begins and lineage.may_begin(entry, lane.sink):",
             ),
         ),
-        "went back|before|order",
+        tests=(
+            "tests/unit/core/test_discovery.py::test_a_new_stream_waits_at_each_sink_until_the_old_one_is_drained",
+        ),
     ),
     Mutant(
         "left-stream-not-told",
@@ -205,7 +203,7 @@ MUTANTS = (
                 "            self._tell_of_left_streams([])\n",
             ),
         ),
-        "gap",
+        tests=("tests/unit/core/test_discovery.py::test_what_was_left_of_an_old_stream_is_told_once",),
     ),
     Mutant(
         "gap-not-saved",
@@ -217,12 +215,14 @@ MUTANTS = (
                 "        self._keep(gap)\n",
             ),
         ),
-        "gap|told|misses|==",
+        tests=(
+            "tests/conformance/test_06_longer_than_a_day.py::test_one_sink_away_has_a_gap_of_its_own[service-one sink away]",
+        ),
     ),
     Mutant(
         "starts-not-saved-before-reading",
         "Where a sink begins is saved some time after it began: a crash in between, and LATEST is another place.",
         (Edit(_DISCOVERY, "        lineage.begun = not new\n", "        lineage.begun = True\n"),),
-        "saved|misses|hole",
+        tests=("tests/unit/core/test_discovery.py::test_starts_are_saved_before_anything_is_read",),
     ),
 )

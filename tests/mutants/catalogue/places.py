@@ -17,7 +17,7 @@ MUTANTS = (
                 '        return (self.place, self.sequence if self.place is Place.AFTER else "")\n',
             ),
         ),
-        "misses|hole|not caught up|passes",
+        shows="waits for another|hole|passed over|not caught up|lost",
     ),
     Mutant(
         "what-the-sink-holds-ignored",
@@ -29,7 +29,7 @@ MUTANTS = (
                 "for position in (saved.position if saved else held,)",
             ),
         ),
-        "twice",
+        shows="twice",
     ),
     Mutant(
         "epochs-ignored-at-claim",
@@ -42,7 +42,9 @@ MUTANTS = (
                 "        if position is not None\n",
             ),
         ),
-        "misses|reset",
+        tests=(
+            "tests/conformance/test_06_longer_than_a_day.py::test_where_nobody_can_know_it_is_told[service-idle table]",
+        ),
     ),
     Mutant(
         "lost-data-is-a-fresh-start",
@@ -54,7 +56,7 @@ MUTANTS = (
                 "        and held is None is False\n",
             ),
         ),
-        "lost",
+        tests=("tests/unit/core/test_delivery.py::test_a_sink_that_lost_its_position_is_halted",),
     ),
     Mutant(
         "time-filter-for-descendants",
@@ -67,7 +69,7 @@ MUTANTS = (
                 '        late = self._world.settings.start == "latest"\n        begin = Position(Place.BEGINNING, not_before=self._world.now.wall) if late else BEGINNING\n        tracker = Tracker(position or begin, position or begin)\n',
             ),
         ),
-        "misses|passes|not durable",
+        shows="passed over",
     ),
     Mutant(
         "children-at-latest",
@@ -79,7 +81,7 @@ MUTANTS = (
                 '        self._gaps.restore(lane)\n        lane.wants_latest = position is None and self._world.settings.start == "latest"\n        return lane\n',
             ),
         ),
-        "misses|passes|not durable",
+        shows="passed over",
     ),
     Mutant(
         "age-by-the-wall-clock",
@@ -91,6 +93,8 @@ MUTANTS = (
                 "return now.wall - max(at.wall for at in looked if at is not None)",
             ),
         ),
-        "gap|misses",
+        tests=(
+            "tests/sim/test_clock_jumps.py::test_an_idle_shard_is_not_taken_for_one_that_nobody_read_for_a_day[200000.0]",
+        ),
     ),
 )

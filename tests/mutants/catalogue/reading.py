@@ -17,7 +17,8 @@ MUTANTS = (
                 "        return Batch(entry.stream, entry.key, start, end, changes, now.wall, page.body), only",
             ),
         ),
-        "passes|misses|not durable",
+        shows="passed over",
+        tests=("tests/conformance/test_01_last_page.py",),
     ),
     Mutant(
         "empty-page-is-the-end",
@@ -29,7 +30,7 @@ MUTANTS = (
                 "if page.next_iterator is None or not page.changes:",
             ),
         ),
-        "open and counts as finished|passes",
+        shows="open and finished",
     ),
     Mutant(
         "latest-after-an-expired-iterator",
@@ -41,7 +42,7 @@ MUTANTS = (
                 "again = reader.failures > 0\n        world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest or again else reader.at, latest or again))",
             ),
         ),
-        "passes|misses|not durable",
+        shows="passed over",
     ),
     Mutant(
         "latest-twice",
@@ -53,7 +54,9 @@ MUTANTS = (
                 "self._world.known_lane(sink, reader.key.shard).wants_latest = True",
             ),
         ),
-        "passes|misses|not durable",
+        tests=(
+            "tests/unit/core/test_reading.py::test_an_iterator_that_expires_before_a_record_was_read_is_never_latest_again",
+        ),
     ),
     Mutant(
         "latest-offered-to-all",
@@ -65,7 +68,9 @@ MUTANTS = (
                 "        only: frozenset[str] = frozenset()\n",
             ),
         ),
-        "passes|misses|hole|not durable",
+        tests=(
+            "tests/unit/core/test_reading.py::test_what_an_iterator_at_latest_passed_over_is_only_for_whom_it_was_opened",
+        ),
     ),
     Mutant(
         "three-iterators",
@@ -77,7 +82,7 @@ MUTANTS = (
                 "if len(readers.readers) > self._world.settings.readers_per_shard:",
             ),
         ),
-        "iterators on",
+        shows="iterators",
     ),
     Mutant(
         "calls-beyond-the-budget",
@@ -89,7 +94,7 @@ MUTANTS = (
                 "return 0.0",
             ),
         ),
-        "calls",
+        shows="call budget",
     ),
     Mutant(
         "retry-at-once",
@@ -101,7 +106,7 @@ MUTANTS = (
                 "    return 0.0 * full * spread",
             ),
         ),
-        "calls",
+        tests=("tests/unit/core/test_policy.py::test_backing_off_grows_to_its_limit_and_is_the_same_again",),
     ),
     Mutant(
         "hand-over-behind-its-start",
@@ -113,7 +118,7 @@ MUTANTS = (
                 "if lane.state is not LaneState.FLOWING:",
             ),
         ),
-        "passes|hole|not durable",
+        shows="passed over|hole",
     ),
     Mutant(
         "hand-over-of-the-whole-page",
@@ -125,13 +130,13 @@ MUTANTS = (
                 "lane.isolation.part(page) if lane.tracker.clear else page",
             ),
         ),
-        "twice",
+        shows="twice",
     ),
     Mutant(
         "catch-up-before-the-head",
         "The sinks in front wait until the hindmost one has caught up.",
         (Edit(_READING, "            yield from (head, low)", "            yield low"),),
-        "waits|behind",
+        tests=("tests/sim/test_catching_up.py::test_the_head_does_not_wait_for_a_sink_that_catches_up[2]",),
     ),
     Mutant(
         "one-iterator-stays-behind",
@@ -143,7 +148,7 @@ MUTANTS = (
                 "return low",
             ),
         ),
-        "waits|behind|not caught up",
+        tests=("tests/sim/test_catching_up.py::test_the_head_does_not_wait_for_a_sink_that_catches_up[1]",),
     ),
     Mutant(
         "patience-without-end",
@@ -155,7 +160,7 @@ MUTANTS = (
                 "until = world.now.monotonic + world.settings.grace_seconds",
             ),
         ),
-        "waits|behind",
+        shows="waits for another",
     ),
     Mutant(
         "starved-by-what-failed",
@@ -167,7 +172,7 @@ MUTANTS = (
                 "        first = not given.failed\n        given.accepted = True\n",
             ),
         ),
-        "not caught up|caught up with",
+        shows="not caught up",
     ),
     Mutant(
         "no-back-pressure",
@@ -180,6 +185,6 @@ MUTANTS = (
                 "",
             ),
         ),
-        "bytes|batches|memory",
+        shows="memory",
     ),
 )

@@ -22,7 +22,9 @@ MUTANTS = (
                 "        self._saving = False\n        self._count = 0\n        self.tables",
             ),
         ),
-        "saved|late",
+        tests=(
+            "tests/conformance/test_04_kill.py::test_nothing_that_was_acknowledged_is_lost_or_comes_twice[service-saved]",
+        ),
     ),
     Mutant(
         "failed-save-forgotten",
@@ -34,7 +36,9 @@ MUTANTS = (
                 "                pass\n",
             ),
         ),
-        "saved|late",
+        tests=(
+            "tests/unit/core/test_saving.py::test_failing_saves_are_tried_less_and_less_and_nothing_stops_for_them",
+        ),
     ),
     Mutant(
         "gap-lost-with-a-failed-save",
@@ -46,7 +50,7 @@ MUTANTS = (
                 "",
             ),
         ),
-        "gap",
+        tests=("tests/unit/core/test_gaps.py::test_nothing_goes_on_behind_a_gap_before_the_gap_is_saved",),
     ),
     Mutant(
         "two-saves-at-once",
@@ -55,7 +59,7 @@ MUTANTS = (
             Edit(
                 _SAVING,
                 "        if self._saving or self.clean:\n            return\n",
-                "        if not (self._cursors or self._starts or self._gaps or self._settings or self._forget):\n            return\n",
+                "        self._saving = False\n        if self.clean:\n            return\n",
             ),
             Edit(
                 _SAVING,
@@ -63,7 +67,7 @@ MUTANTS = (
                 "        if self._world.unsaved is not None:\n",
             ),
         ),
-        "save",
+        shows="two saves",
     ),
     Mutant(
         "owner-lost-and-going-on",
@@ -75,7 +79,7 @@ MUTANTS = (
                 "    ErrorKind.NOT_OWNER: Rule(\n        Action.RETRY,",
             ),
         ),
-        "owner|fence|two",
+        tests=("tests/unit/core/test_saving.py::test_a_process_that_is_no_owner_any_more_ends",),
     ),
     Mutant(
         "fenced-and-going-on",
@@ -87,6 +91,6 @@ MUTANTS = (
                 "    ErrorKind.FENCED: Rule(\n        Action.RETRY,",
             ),
         ),
-        "owner|fence|two",
+        tests=("tests/unit/core/test_delivery.py::test_a_fenced_process_ends",),
     ),
 )

@@ -9,7 +9,7 @@ MUTANTS = (
         "second-listing-page-ignored",
         "A listing has 100 shards a page. Only the first page is read, and the shards of the others are nobody's.",
         (Edit(_SOURCE, "            if not cursor:\n", "            if cursor is None or cursor:\n"),),
-        "lost|gap|not caught up|child before parent",
+        shows="child before parent|lost|gap|waits",
     ),
     Mutant(
         "children-taken-for-a-whole-listing",
@@ -21,13 +21,16 @@ MUTANTS = (
                 "return Listing(tuple(shards.values()), complete=True)",
             ),
         ),
-        "lost|gap|child before parent|twice|order|hole|memory",
+        tests=("tests/unit/source/test_listing.py::test_children",),
     ),
     Mutant(
         "throttles-are-unknown-errors",
         "ThrottlingException is in no model of the service. Whoever goes by the model takes it for a fault of the request.",
         (Edit("cdc.aws", '    "ThrottlingException": ErrorKind.THROTTLED,\n', ""),),
-        "not caught up",
+        shows="not caught up|waits",
+        tests=(
+            "tests/conformance/test_07_iterator_refused.py::test_one_shard_is_tried_again_and_the_others_go_on[service-throttled]",
+        ),
     ),
     Mutant(
         "vanished-shard-is-an-outage",
@@ -39,6 +42,8 @@ MUTANTS = (
                 '    "ResourceNotFoundException": ErrorKind.UNAVAILABLE,\n',
             ),
         ),
-        "not caught up",
+        tests=(
+            "tests/conformance/test_06_longer_than_a_day.py::test_one_sink_away_has_a_gap_of_its_own[service-one sink away]",
+        ),
     ),
 )

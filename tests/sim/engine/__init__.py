@@ -1,1 +1,1 @@
-"""The engine in a world of its own: virtual time, a stream, sinks and a store in memory, faults and crashes by seed."""
+"""The whole core in virtual time, on the simulated service: faults, crashes and checks by seed."""

@@ -54,7 +54,7 @@ def replay(seed: int) -> int:
         run.drive()
     except Violation as broken:
         violation = broken
-    for line in told(run.checks.trace, violation or Violation("none", "")):
+    for line in told(run.checks.trace, *([violation] if violation else [])):
         print(line)
     if violation is not None:
         print(f"VIOLATION {violation}")

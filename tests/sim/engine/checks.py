@@ -13,6 +13,7 @@ from tests.sim.engine.gap_checks import GapChecks
 from tests.sim.engine.memory import Memory
 from tests.sim.engine.plan import Plan
 from tests.sim.engine.process import Process, Watch
+from tests.sim.engine.saves import Saves
 from tests.sim.engine.trace import Line
 from tests.sim.engine.truth import Known, Truth, Written
 from tests.sim.engine.virtual_time import VirtualTime
@@ -37,6 +38,7 @@ class Checks(Watch):
         self.calls = Calls(plan.settings)
         self.gaps = GapChecks(plan, truth, time)
         self._memory = Memory(truth)
+        self._saves = Saves()
         self.killed: set[int] = set()
         self.redelivered = 0
         """Changes that came again to an at-least-once sink since a process before had been killed."""
@@ -69,8 +71,11 @@ class Checks(Watch):
                 if event.error.kind is ErrorKind.FENCED:
                     self._fenced = process.number
             case m.SaveFailed():
+                self._saves.answered(process)
                 if event.error.kind is ErrorKind.NOT_OWNER:
                     self._fenced = process.number
+            case m.CursorsSaved():
+                self._saves.answered(process)
             case m.IteratorOpened() | m.PageRead() | m.ReadFailed():
                 self.calls.answered(process.number, event, self._time.now)
             case _:
@@ -88,6 +93,8 @@ class Checks(Watch):
                 self._write(process, command)
             case m.WriteLetters():
                 self._write_letters(process, command)
+            case m.Save():
+                self._saves.asked(process)
             case _:
                 pass
 
@@ -107,6 +114,8 @@ class Checks(Watch):
         if lane in self._unaccepted:
             raise Violation("two unaccepted", batch.shard.shard, sink=sink, shard=batch.shard)
         self._unaccepted[lane] = command.id
+        if (sink, batch.shard.stream) not in self.begun_at:
+            raise Violation("start", "is not saved, and it is given something", sink=sink, shard=batch.shard)
         shard = self.truth.shard(batch.shard)
         parent = self.truth.shards[shard.parent] if shard.parent is not None else None
         if parent is not None and parent.gone_at is None and not self.ended(destination, parent):
@@ -221,12 +230,13 @@ class Checks(Watch):
     # From time to time
 
     def look(self, process: Process) -> None:
-        """Lateness and memory, while a process runs."""
+        """Lateness, saves and memory, while a process runs."""
         self.truth.update()
         for sink in self.plan.sinks:
             if sink.late_after is not None and sink.name in process.engine.world.sinks:
                 self._look_for_lateness(sink.name, sink.late_after, process)
         self._memory.look(process)
+        self._saves.look(process)
 
     def _look_for_lateness(self, sink: str, seconds: float, process: Process) -> None:
         now = self._time.now
