@@ -218,7 +218,7 @@ class Engine:
             kind = GapKind.VANISHED if vanished else GapKind.TRIMMED
             self._gaps.found(lane, kind, error.message)
         else:
-            lane.oldest = lane.place
+            lane.oldest, lane.oldest_at = lane.place, self.world.now.monotonic
             self.world.notice("info", "goes-on-at-oldest", sink=lane.sink, shard=entry.key.shard)
 
     def _settle(self) -> None:

@@ -81,29 +81,31 @@ class Finishing:
                 self._discovery.list_all(arn)
         listed = all(self._discovery.listed_at.get(arn, -1.0) >= self._quiet_since for arn in world.lineages)
         if listed and self._saving.clean:
-            requests = self._requests()
+            waiting = self._waiting()
             if halted:
                 self._stop_for_halted()
-            elif requests:
-                first = requests[0]
+            elif waiting:
+                first = waiting[0]
+                what = "snapshots that are requested" if first.decision else "gaps that wait for a decision"
                 world.stop(
                     3,
-                    f"caught up, but for {len(requests)} snapshots that are requested: sink {first.sink}, table "
-                    f"{first.table}: {first.reason}",
+                    f"caught up, but for {len(waiting)} {what}: sink {first.sink}, table {first.table}: {first.reason}",
                     remedy(first),
                 )
             else:
                 world.stop(0, "caught up")
 
-    def _requests(self) -> list[SavedGap]:
-        """Gaps that wait for a snapshot, the newest of each table at each sink."""
+    def _waiting(self) -> list[SavedGap]:
+        """Gaps that wait for a decision although no shard is halted (that of a stream that is gone); without such those
+        that wait for a snapshot, the newest of each table at each sink."""
         tables = {lineage.stream.table for lineage in self._world.lineages.values()}
-        newest = {
-            (gap.sink, gap.table): gap
-            for gap in sorted(self._world.gaps.values(), key=lambda gap: gap.newest_at)
-            if is_request(gap) and gap.table in tables and gap.sink in self._world.sinks
-        }
-        return list(newest.values())
+        known = [
+            gap for gap in self._world.gaps.values() if gap.table in tables and gap.sink in self._world.sinks
+        ]
+        if undecided := [gap for gap in known if not gap.decision]:
+            return undecided
+        in_order = sorted(filter(is_request, known), key=lambda gap: gap.newest_at)
+        return list({(gap.sink, gap.table): gap for gap in in_order}.values())
 
     def _stop_for_halted(self) -> None:
         lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]

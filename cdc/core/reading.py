@@ -308,7 +308,11 @@ class Reading:
             world.emit(Read(reader.key, reader.iterator))
             return
         latest = all(self._may_begin_at_latest(lane) for lane in lanes)
-        reader.iterator, reader.oldest = None, all(lane.goes_on_at_oldest for lane in lanes)
+        reader.iterator = None
+        reader.oldest = all(
+            lane.goes_on_at_oldest and now - lane.oldest_at < world.settings.iterator_seconds
+            for lane in lanes
+        )
         apart = latest or reader.oldest
         reader.only_for = frozenset(lane.sink for lane in lanes) if apart else frozenset()
         world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest else reader.at, latest))
