@@ -248,11 +248,31 @@ class Discovery:
         else:
             self._look_again(parent)
 
+    def is_there(self, entry: ShardEntry) -> bool:
+        """Whether a shard that the service calls unknown is there, by what else is known: it is listed, and is still open
+        or too young to have expired. The service is consistent at last, and asked again for a while; and for a listing,
+        which may lack it."""
+        world = self._world
+        born = created_at(entry.key)
+        if not entry.listed or (
+            entry.shard.closed and world.now.wall - born > world.settings.long_ago_seconds
+        ):
+            return False
+        if entry.denied_since is None:
+            entry.denied_since = world.now.monotonic
+        if world.now.monotonic - entry.denied_since >= _MISSING_LISTINGS * world.settings.relist_seconds:
+            return False
+        self.list_all(entry.stream.arn)
+        return True
+
     def listing_failed(self, event: ListingFailed) -> None:
         rule = policy.rule(policy.SOURCE, event.error)
         if event.parent is not None:
             self._look_again(event.parent)
             return
+        if event.error.kind is ErrorKind.NOT_FOUND:
+            for entry in self._world.lineages[event.stream].shards.values():
+                entry.listed = False
         self.listing.discard(event.stream)
         self._world.source_error = event.error
         self._retry("listing", event.stream, event.error.message, rule.remedy)

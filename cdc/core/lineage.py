@@ -247,6 +247,8 @@ class ShardEntry:
     """In the last complete listing."""
     missing_since: float | None = None
     """Monotonic: since when it has been in no complete listing."""
+    denied_since: float | None = None
+    """Monotonic: since when it is called unknown, although it is listed and cannot have expired."""
 
     @property
     def key(self) -> ShardKey:

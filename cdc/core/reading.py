@@ -165,8 +165,9 @@ class Reading:
             self._shards[entry.key].readers.remove(reader)
         return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body), only
 
-    def failed(self, event: ReadFailed) -> tuple[policy.Rule, Sequence[Lane]] | None:
-        """What the policy says about the failure, and the lanes that this reader served."""
+    def failed(self, event: ReadFailed, *, passing: bool) -> tuple[policy.Rule, Sequence[Lane]] | None:
+        """What the policy says about the failure, and the lanes that this reader served. `passing`: it will be right again,
+        whatever it says."""
         world, reader = self._world, self._find(event.reader)
         entry = world.entry(event.reader.shard)
         if reader is None or entry is None:
@@ -182,6 +183,9 @@ class Reading:
         if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):
             # The oldest record moved on while this iterator stood before it. Nothing that anybody counted on is gone.
             rule = policy.Rule(policy.Action.REOPEN, rule.remedy)
+        if passing:
+            rule = policy.Rule(policy.Action.RETRY, "")
+            reader.iterator = None
         if rule.action is policy.Action.REOPEN:
             reader.iterator = None
             # At once the first time; a service that gives nothing but expired iterators is asked less and less.

@@ -164,7 +164,11 @@ def _chosen(
         if not waiting:
             raise ConfigError(f"no shard of sink {sink} waits for a decision", remedy="name one with --shard")
         return list(dict.fromkeys(waiting))
-    known = {*listed, *(cursor.shard for cursor in saved.cursors), *(gap.shard for gap in saved.gaps)}
+    known = {
+        *listed,
+        *(cursor.shard for cursor in saved.cursors),
+        *(gap.shard for gap in saved.gaps if gap.shard.stream),
+    }
     named = sorted(key for key in known if key.shard == shard and table in (None, tables.get(key.stream)))
     if not named:
         raise ConfigError(f"no shard {shard} is listed or saved", remedy="see `cdc positions show`")

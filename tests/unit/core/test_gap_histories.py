@@ -1,6 +1,8 @@
 """Histories around gaps in which something was passed over untold, or a gap was told that is none."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -192,3 +194,56 @@ def test_a_reset_decides_all_that_waits_on_its_shard() -> None:
         ("stream-left", "reset to trim-horizon"),
     }
     assert len(done) == 1
+
+
+YOUNG = ShardKey(STREAM.arn, f"shardId-{int(START - HOUR) * 1000:020}-00000002")
+
+
+@pytest.mark.parametrize("young", [False, True])
+@pytest.mark.parametrize("on_gap", ["halt", "skip"])
+def test_a_shard_that_is_there_and_is_called_unknown_for_a_moment_is_read(
+    on_gap: Literal["halt", "skip"], young: bool
+) -> None:
+    """Open, or closed and younger than a day: it cannot have expired. Giving its end would pass over all of it."""
+    there = replace(shard(2, closed=True), key=YOUNG) if young else shard(1)
+    script = Script(settings=Settings(on_gap=on_gap))
+    script.flow(there)
+    for _ in range(3):
+        script.send(m.ReadFailed(script.one(m.OpenIterator).reader, source_error(ErrorKind.NOT_FOUND)))
+        assert "read-failed" in script.notices()
+        script.listing(there)
+        script.save()
+        script.wait(5.0)
+    script.read(6)
+    assert sequences(script.one(m.Write)) == [6]
+    assert not gaps(script)
+
+
+def gone_by_listing(script: Script) -> None:
+    script.listing(shard(7))
+
+
+def gone_with_its_stream(script: Script) -> None:
+    script.send(m.ListingFailed(STREAM.arn, None, source_error(ErrorKind.NOT_FOUND)))
+
+
+def gone_for_long(script: Script) -> None:
+    for _ in range(40):
+        script.listing(shard(1))
+        script.wait(5.0)
+        for opened in script.new(m.OpenIterator):
+            script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.NOT_FOUND)))
+
+
+@pytest.mark.parametrize("gone", [gone_by_listing, gone_with_its_stream, gone_for_long])
+def test_a_shard_that_stays_unknown_or_leaves_the_listing_is_gone(gone: Callable[[Script], None]) -> None:
+    script = Script(saved=BEGUN)
+    script.flow(shard(1))
+    script.send(m.ReadFailed(script.one(m.OpenIterator).reader, source_error(ErrorKind.NOT_FOUND)))
+    assert not gaps(script)
+    gone(script)
+    script.wait(1.0)
+    for opened in script.new(m.OpenIterator):
+        if opened.reader.shard == key(1):
+            script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.NOT_FOUND)))
+    assert [gap.kind for gap in gaps(script)] == [GapKind.VANISHED]
