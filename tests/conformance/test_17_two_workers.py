@@ -107,7 +107,9 @@ def test_a_paused_worker_wakes_as_a_zombie(trial: Trial, case: str) -> None:
 
 def _cursor(sequence: str) -> StateChange:
     shard = ShardKey("arn:aws:dynamodb:eu-west-1:000000000000:table/orders/stream/1", "shardId-1")
-    return StateChange(cursors=[SavedCursor("bus", shard, after(sequence), "orders", kept_by_sink=False, saved_at=0.0)])
+    return StateChange(
+        cursors=[SavedCursor("bus", shard, after(sequence), "orders", kept_by_sink=False, saved_at=0.0)]
+    )
 
 
 def test_the_shipped_store_refuses_a_zombie(tmp_path: Path) -> None:
