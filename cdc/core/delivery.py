@@ -53,7 +53,11 @@ class Delivery:
             if place.order < batch.end.order:
                 if self._world.ready(lane) and _joins(batch, place):
                     self._give(lane, batch)
-            elif place.order == batch.end.order == farthest and not batch.changes:
+            elif (
+                place.order == batch.end.order
+                and not batch.changes
+                and (place.order == farthest or self._has_gone(lane, entry))
+            ):
                 # Farther on there is nothing: another sink would be there.
                 durable = lane.tracker.clear
                 lane.evidence.empty_page(
@@ -63,6 +67,22 @@ class Delivery:
                 if lane.evidence.through is not None and now.monotonic - lane.evidence.saved_at >= often:
                     lane.evidence.saved_at = now.monotonic
                     self._saving.dirty(lane)
+
+    def _has_gone(self, lane: Lane, entry: ShardEntry) -> bool:
+        """All that others had between this lane's place and theirs: it reads from the oldest record on, and theirs, which
+        may be old enough to have expired, has not come."""
+        now, retention = self._world.now.wall, self._world.settings.retention_seconds
+        at_oldest = lane.place.place is Place.BEGINNING or lane.goes_on_at_oldest
+        return at_oldest and all(
+            other.goes_on_at_oldest
+            or (
+                other.tracker.clear
+                and other.tracker.durable_created is not None
+                and now - other.tracker.durable_created > retention
+            )
+            for other in entry.lanes.values()
+            if other.place.order > lane.place.order
+        )
 
     def _give(self, lane: Lane, page: Batch) -> None:
         sink = self._world.sinks[lane.sink]
@@ -82,8 +102,9 @@ class Delivery:
             lane.move(LaneEvent.END_GIVEN)
 
     def end_unread(self, entry: ShardEntry, lane: Lane) -> None:
-        """The shard expired before this sink began: its end is all that is left to give."""
+        """The shard expired before this sink began, or it is told: its end is all that is left to give."""
         if self._world.ready(lane):
+            lane.isolation.end()
             self._give(
                 lane, Batch(entry.stream, entry.key, lane.place, end_of_shard(), (), self._world.now.wall)
             )

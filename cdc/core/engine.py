@@ -219,6 +219,7 @@ class Engine:
             self._gaps.found(lane, kind, error.message)
         else:
             lane.oldest = lane.place
+            lane.isolation.end()
             self.world.notice("info", "goes-on-at-oldest", sink=lane.sink, shard=entry.key.shard)
 
     def _settle(self) -> None:

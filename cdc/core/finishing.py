@@ -81,29 +81,31 @@ class Finishing:
                 self._discovery.list_all(arn)
         listed = all(self._discovery.listed_at.get(arn, -1.0) >= self._quiet_since for arn in world.lineages)
         if listed and self._saving.clean:
-            requests = self._requests()
+            waiting = self._waiting_gaps()
             if halted:
                 self._stop_for_halted()
-            elif requests:
-                first = requests[0]
+            elif waiting:
+                first = waiting[0]
+                what = "requested snapshots" if is_request(first) else "gaps that wait for a decision"
+                number = sum(is_request(gap) == is_request(first) for gap in waiting)
                 world.stop(
                     3,
-                    f"caught up, but for {len(requests)} snapshots that are requested: sink {first.sink}, table "
-                    f"{first.table}: {first.reason}",
+                    f"caught up, but for {number} {what}: sink {first.sink}, table {first.table}: {first.reason}",
                     remedy(first),
                 )
             else:
                 world.stop(0, "caught up")
 
-    def _requests(self) -> list[SavedGap]:
-        """Gaps that wait for a snapshot, the newest of each table at each sink."""
+    def _waiting_gaps(self) -> list[SavedGap]:
+        """Those that somebody has to decide about (of shards that are not here any more: else they are halted), then those
+        that wait for a snapshot; the newest of each table at each sink."""
         tables = {lineage.stream.table for lineage in self._world.lineages.values()}
         newest = {
-            (gap.sink, gap.table): gap
+            (gap.sink, gap.table, gap.decision): gap
             for gap in sorted(self._world.gaps.values(), key=lambda gap: gap.newest_at)
-            if is_request(gap) and gap.table in tables and gap.sink in self._world.sinks
+            if (not gap.decision or is_request(gap)) and gap.table in tables and gap.sink in self._world.sinks
         }
-        return list(newest.values())
+        return sorted(newest.values(), key=is_request)
 
     def _stop_for_halted(self) -> None:
         lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]

@@ -27,8 +27,16 @@ from cdc.core.halting import stop
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.saving import Saving
 from cdc.core.world import World
-from cdc.model import Place, ShardKey
+from cdc.model import BEGINNING, Place, Position, ShardKey, after
 from cdc.ports import GapKey, Instant, SavedGap
+
+
+def _place(gap: SavedGap) -> Position:
+    """From where what has gone is told. The sink may hold a farther place than the one that is saved, so it is not the
+    lane's; and a reset begins anew."""
+    on_its_way = gap.decision in (SKIPPED, SNAPSHOT_REQUESTED) and gap.after
+    return after(gap.after) if on_its_way else BEGINNING
+
 
 _DECISIONS = {"halt": "", "snapshot": SNAPSHOT_REQUESTED, "skip": SKIPPED}
 
@@ -83,13 +91,14 @@ class Gaps:
 
     def look_for_vanished(self, entry: ShardEntry) -> None:
         """On resume: a saved shard that is in no complete listing, and that nobody read for longer than a record lives.
-        Where the sink may know better, since it keeps positions too, it is asked first."""
+        Where the sink may know better, since it keeps positions too, or nobody has seen yet whether it does, it is asked
+        first."""
         if entry.listed:
             return
         for lane in entry.lanes.values():
-            waits = lane.state in (LaneState.WAITING, LaneState.UNCLAIMED) and not lane.unrecorded
+            waits = lane.state is LaneState.WAITING and not lane.unrecorded
             old = lane.unread(self._world.now) > self._world.settings.retention_seconds
-            if waits and old and lane.saved and not lane.kept_by_sink and lane.place.place is not Place.END:
+            if waits and old and lane.place.place is Place.AFTER and not lane.kept_by_sink:
                 self.found(lane, GapKind.VANISHED)
 
     # Recording
@@ -103,10 +112,10 @@ class Gaps:
             stop(self._world, lane, gap.reason, remedy(gap), gap=True)
         self._tell(gap)
 
-    def left(self, sink: str, shard: ShardKey, table: str, after: str) -> None:
+    def left(self, sink: str, shard: ShardKey, table: str, last: str) -> None:
         """A shard of a stream that the table has no more. Told once."""
         if not self._of_left(sink, shard):
-            self._tell(self._add(sink, shard, table, GapKind.STREAM_LEFT, after=after))
+            self._tell(self._add(sink, shard, table, GapKind.STREAM_LEFT, last=last))
 
     def _record(self, lane: Lane, kind: GapKind, detail: str) -> SavedGap:
         table = self._saving.tables.get(lane.shard.stream, "")
@@ -116,7 +125,7 @@ class Gaps:
             lane.shard,
             table,
             kind,
-            after=lane.place.sequence,
+            last=lane.place.sequence,
             certain=certain,
             detail=detail,
             since=self._read_until(lane),
@@ -141,7 +150,7 @@ class Gaps:
         table: str,
         kind: GapKind,
         *,
-        after: str = "",
+        last: str = "",
         certain: bool = False,
         detail: str = "",
         since: float | None = None,
@@ -157,7 +166,7 @@ class Gaps:
             decision,
             kind.value,
             certain,
-            after,
+            last,
             now if decision else None,
         )
         before = self._newest(sink, shard)
@@ -217,7 +226,7 @@ class Gaps:
             if lane is None or not lane.unrecorded:
                 continue
             lane.unrecorded = False
-            lane.passed = (lane.place, now)
+            lane.passed = (_place(gap), now)
             oldest = now.wall - self._world.settings.retention_seconds
             if lane.since.wall < oldest:
                 # All that it owes is what the stream still has.
@@ -234,11 +243,14 @@ class Gaps:
         if not gap.decision:
             stop(self._world, lane, gap.reason, remedy(gap), gap=True)
         elif (lane.sink, lane.shard) in self._unrecorded:
+            if not gap.kind:
+                # An earlier version did not say where.
+                self._put(replace(gap, after=lane.place.sequence))
             self._wait(lane)
-        elif lane.place.place is Place.BEGINNING or gap.after == lane.place.sequence:
+        else:
             at = gap.decided_at if gap.decided_at is not None else gap.newest_at
             now = self._world.now
-            lane.passed = (lane.place, Instant(now.monotonic - max(0.0, now.wall - at), at))
+            lane.passed = (_place(gap), Instant(now.monotonic - max(0.0, now.wall - at), at))
 
     def decide_waiting(self, table: str) -> None:
         """`on_gap` may be another one than when a gap of this table was found. It holds for what still waits; and

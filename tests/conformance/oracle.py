@@ -24,6 +24,14 @@ class Kind(StrEnum):
     """A loss is told where there is none."""
     STOPPED = "stopped"
     """The process ended by itself, or not as it should."""
+    ALTERED = "altered"
+    """A value arrived as another one, or as one of another type."""
+    HELD_UP = "held up"
+    """A destination that was up waited for another one that was not."""
+    UNBOUNDED = "unbounded"
+    """What is kept grows with the shards that ever were, not with those that there are."""
+    TOO_MANY_READERS = "too many readers"
+    """More than two at one time on one shard, which throttles every other reader of the table."""
 
 
 class Violation(AssertionError):  # noqa: N818 - a promise that was broken, not an error of this program's
@@ -102,6 +110,12 @@ class Oracle:
             for stream, shard, sequence in arrived
         )
         return Kind.LOST if later or same_shard else Kind.HUNG
+
+    def none_of(self, unwanted: set[Change]) -> None:
+        """What was passed over on purpose is nowhere."""
+        for destination in self.world.destinations.values():
+            for change in unwanted & {_change(one) for one in destination.arrived}:
+                self.wrong(Kind.DUPLICATED, f"{destination.name} has {change}, which was passed over")
 
     def in_order(self) -> None:
         """The changes of one item arrived first in the order in which they were made, at each destination."""

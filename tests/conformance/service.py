@@ -1,18 +1,18 @@
 """The service as a subject: the whole core and the shipped connector, on fake sinks and a store in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from cdc.core.world import Settings
-from cdc.errors import ErrorKind, SourceError
+from cdc.errors import ErrorKind, SourceError, StateError
 from cdc.model import Shard, ShardKey
 from cdc.ports import Owner
 from cdc.runtime.anew import Target
 from cdc.runtime.positions import reset_of
 from cdc.testing.memory_store import MemoryStore
-from tests.conformance.subject import Options, Report
+from tests.conformance.subject import Options, Report, Start
 from tests.conformance.world import Arrival, Destination, World
 from tests.dynamodb_streams.sim_api import source_on
 from tests.sim.engine.destination import Delivered
@@ -52,10 +52,32 @@ class Service:
         )
         for destination in world.destinations.values():
             self._pipeline.destinations[destination.name].heard = _Recorder(destination, world.time)
+        self._looks_at_clock = options.looks_at_clock
         self._processes: dict[str, Process] = {}
+        self._refused: dict[str, StateError] = {}
 
-    def start(self, process: str = "a", *, until_caught_up: bool = False) -> None:
-        self._processes[process] = self._pipeline.start(until_caught_up=until_caught_up)
+    def start(
+        self,
+        process: str = "a",
+        *,
+        until_caught_up: bool = False,
+        host: str = "host",
+        start: Start | None = None,
+    ) -> None:
+        self._refused.pop(process, None)
+        settings = self._pipeline.settings
+        try:
+            self._processes[process] = self._pipeline.start(
+                until_caught_up=until_caught_up,
+                settings=settings if start is None else replace(settings, start=start),
+                host=host,
+                looks_at_clock=self._looks_at_clock,
+            )
+        except StateError as error:
+            if error.kind is not ErrorKind.NOT_OWNER:
+                raise
+            self._processes.pop(process, None)
+            self._refused[process] = error
 
     def kill(self, process: str = "a") -> None:
         self._processes[process].kill()
@@ -76,6 +98,8 @@ class Service:
         return process in self._processes and self._processes[process].alive
 
     def exit_code(self, process: str = "a") -> int | None:
+        if process in self._refused:
+            return 1
         stopped = self._processes[process].stopped
         return None if stopped is None else stopped.exit_code
 
@@ -109,6 +133,12 @@ class Service:
 
     def saved_rows(self) -> int:
         return len(self._pipeline.saved.cursors)
+
+    def refusals(self) -> set[str]:
+        return {"fenced", "save refused"} & set(self._pipeline.outside.faults)
+
+    def entries(self) -> int:
+        return sum(1 for _ in self._pipeline.process.engine.world.entries())
 
 
 @dataclass(frozen=True, slots=True)

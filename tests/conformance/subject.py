@@ -6,16 +6,20 @@ from typing import Literal, Protocol
 
 from tests.conformance.world import World
 
+Start = Literal["trim-horizon", "latest"]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a scenario asks for. Each subject makes of it what it has."""
 
-    start: Literal["trim-horizon", "latest"] = "trim-horizon"
+    start: Start = "trim-horizon"
     on_gap: Literal["halt", "skip"] = "halt"
     idle_poll_seconds: float = 1.0
     """Raised where a scenario lasts for days."""
     tables: tuple[str, ...] = (World.TABLE,)
+    looks_at_clock: bool = True
+    """A process ends by itself once its lease may be over; without it only others stop it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,21 @@ class Subject(Protocol):
     name: str
     world: World
 
-    def start(self, process: str = "a", *, until_caught_up: bool = False) -> None:
-        """Starts a process; a dead one of the same name is replaced. Nothing happens before time passes."""
+    def start(
+        self,
+        process: str = "a",
+        *,
+        until_caught_up: bool = False,
+        host: str = "host",
+        start: Start | None = None,
+    ) -> None:
+        """Starts a process; a dead one of the same name is replaced. Nothing happens before time passes. It may be refused:
+        then it has ended with its exit code.
+
+        Args:
+            host: the machine. Only there can somebody see that a process is dead.
+            start: another one than the options', as if the configuration had been changed.
+        """
         ...
 
     def kill(self, process: str = "a") -> None:
@@ -73,4 +90,12 @@ class Subject(Protocol):
 
     def saved_rows(self) -> int:
         """How many positions are saved."""
+        ...
+
+    def refusals(self) -> set[str]:
+        """What of its processes' writes and saves was refused, as another one has their place: `fenced`, `save refused`."""
+        ...
+
+    def entries(self) -> int:
+        """How many shards the newest process holds in memory."""
         ...

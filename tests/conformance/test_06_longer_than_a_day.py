@@ -25,6 +25,7 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
     """With `on_gap: halt` decided by hand, with `skip` at once: what is still there comes in order, behind the gap."""
     case, _, skip = case.partition(", ")
     world = trial.world(seed=6)
+    (checkpointed,) = world.leaves()
     subject = trial.subject(world, replace(_SLOWLY, on_gap="skip") if skip else _SLOWLY)
     _read_and_stop(subject)
     world.write(8)
@@ -33,11 +34,43 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
         world.advance(DAY - 6 * HOUR)
         world.write(8)
     world.advance(30 * HOUR if case == "changes expired" else 8 * HOUR)
+    if checkpointed in [shard["ShardId"] for shard in world.shards()]:
+        raise AssertionError("the shard is still listed: the scenario proves nothing")
     subject.start()
     world.advance(10 * MINUTE)
     if skip and any(not report.decided for report in subject.reports()):
         raise AssertionError("on_gap: skip leaves nothing to be decided")
     _told_and_decided(subject, world)
+
+
+_MOMENTS = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0]
+"""Seconds from the start: everything that happens behind a gap happens within some of these."""
+
+
+@conformance(6, "skip, killed behind the gap")
+def test_no_crash_loses_the_record_of_a_gap(trial: Trial, case: str) -> None:
+    """Behind a gap nothing is given before the gap is on record: else a crash, and nobody ever knows."""
+    for moment in _MOMENTS:
+        world = trial.world(seed=6, behaviour=Behaviour(ends_with_records=0.0))
+        subject = trial.subject(world, replace(_SLOWLY, on_gap="skip"))
+        _read_and_stop(subject)
+        world.write(8)
+        world.advance(20 * HOUR)
+        world.write(8)
+        world.advance(9 * HOUR)
+        subject.start()
+        world.advance(moment)
+        subject.kill()
+        world.advance(MINUTE)
+        subject.start()
+        world.advance(10 * MINUTE)
+        oracle = Oracle(subject)
+        oracle.told(world.destinations)
+        expired = changes(one for one in oracle.log if one.trimmed)
+        oracle.complete(but_for=dict.fromkeys(world.destinations, expired))
+        oracle.in_order()
+        oracle.once()
+        oracle.done()
 
 
 def _told_and_decided(subject: Subject, world: World) -> None:

@@ -28,7 +28,7 @@ def test_one_shard_is_tried_again_and_the_others_go_on(trial: Trial, case: str) 
     if when != "live":
         subject.start()
     # A child is looked for once its parent has ended; who does not look finds it within a minute.
-    world.advance(70.0 if when == "live" else 15.0)
+    world.advance(70.0 if when == "live" else 40.0)
     oracle = Oracle(subject)
     of_refused = changes(one for one in oracle.log if one.shard == refused)
     assert of_refused

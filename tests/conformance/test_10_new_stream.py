@@ -27,6 +27,7 @@ def _create_again(world: World) -> None:
     10,
     "enabled again",
     "enabled again, process down",
+    "enabled again, one sink behind",
     "enabled again, skip",
     "created again",
     "created again, process down",
@@ -41,6 +42,8 @@ def test_a_new_stream_is_told_and_followed(trial: Trial, case: str) -> None:
     subject = trial.subject(world, Options(on_gap="skip" if how == "skip" else "halt"))
     subject.start()
     world.advance(10.0)
+    if how == "one sink behind":
+        world.outage("bus", 4 * MINUTE)
     world.write(8)
     world.advance(10.0)
     if down:

@@ -50,3 +50,9 @@ def test_a_promise_names_its_tests_and_its_limits(title: str) -> None:
     assert "*Shown by*" in shown
     assert [test for _, test in NAMED.findall(shown) if test], "at least one test by its name"
     assert limits.strip()
+
+
+def test_every_make_that_is_named_is_a_target() -> None:
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"`make ([a-z0-9-]+)", PAGE))
+    assert {"coverage", "conformance"} <= named <= set(targets)

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cdc.testing.sim.service import Sim
 from tests.conformance.naive.loop import Loop
-from tests.conformance.subject import Options, Report
+from tests.conformance.subject import Options, Report, Start
 from tests.conformance.world import Arrival, Destination, World
 from tests.dynamodb_streams.sim_boto3 import client
 
@@ -59,8 +59,16 @@ class NaiveLoop:
         self._tables, self._streams = _clients_of(world.sim)
         self._checkpoints: dict[str, dict[str, str]] = {table: {} for table in options.tables}
         self._processes: dict[str, _Process] = {}
+        self._loops: list[Loop] = []
 
-    def start(self, process: str = "a", *, until_caught_up: bool = False) -> None:
+    def start(
+        self,
+        process: str = "a",
+        *,
+        until_caught_up: bool = False,
+        host: str = "host",
+        start: Start | None = None,
+    ) -> None:
         targets = [_Target(one, self.world) for one in self.world.destinations.values()]
         loops = [
             Loop(
@@ -69,12 +77,13 @@ class NaiveLoop:
                 table,
                 targets,
                 self._checkpoints[table],
-                start=self._options.start,
+                start=start or self._options.start,
                 poll_seconds=self._options.idle_poll_seconds,
                 time=lambda: self.world.time.instant().wall,
             )
             for table in self._options.tables
         ]
+        self._loops = loops
         started = _Process([loop.run() for loop in loops])
         self._processes[process] = started
         for step in started.steps:
@@ -137,6 +146,13 @@ class NaiveLoop:
 
     def saved_rows(self) -> int:
         return sum(map(len, self._checkpoints.values()))
+
+    def refusals(self) -> set[str]:
+        """Nobody refuses anything."""
+        return set()
+
+    def entries(self) -> int:
+        return sum(len(loop.iterators) for loop in self._loops)
 
 
 class _Target:

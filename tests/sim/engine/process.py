@@ -84,8 +84,8 @@ class Process:
         sinks: the names of those that are configured.
         host: where it runs: an owner that is dead is known to be so on its own host alone.
         doom: when it is killed; None: by nobody.
-        looks_at_clock: ends by itself once its lease may be over, as the shipped loop does. Without it only the store's
-            refusal and the sinks' fences are left.
+        looks_at_clock: ends by itself once its lease may be over, or is not renewed, as the shipped loop does. Without it
+            only the store's refusal of a save and the sinks' fences are left.
 
     Raises:
         StateError: `NOT_OWNER`: another process has the pipeline.
@@ -250,7 +250,8 @@ class Process:
         try:
             self.store.renew(self.lease, now=self._time.instant().wall)
         except StateError as error:
-            self._stop(m.Stop(1, error.message, error.remedy))
+            if self._looks_at_clock:
+                self._stop(m.Stop(1, error.message, error.remedy))
         else:
             self._renewed = asked_at
             self.later(LEASE_SECONDS / 3, self._renew)

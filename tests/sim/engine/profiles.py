@@ -238,6 +238,10 @@ def _sinks(dice: Dice, writing: float, readers: int, day: float, *, new: bool) -
             temper = Temper(accept=own.choice([0.01, 0.1]), commit=own.choice([0.01, 0.3]))
             poison = refuses = 0
             late_after = 45.0 if readers > 1 else 150.0
+        elif well is not None and keeps and rng.random() < 0.6:
+            # The others have to go on without it, also at a shard's end.
+            begin = BEGIN + (0.1 + rng.random() * 0.2) * writing
+            temper = replace(temper, outages=((begin, begin + min(0.7 * writing, day / 3)),))
         is_new = new and number == count - 1 and number != well and own.random() < 0.25
         sinks.append(PlannedSink(f"sink{number}", keeps, refuses, poison, temper, is_new, late_after))
     return tuple(sinks)
@@ -289,9 +293,10 @@ def _times(rng: Random, writing: float, counts: list[int]) -> tuple[float, ...]:
 
 
 def _suspensions(rng: Random, writing: float) -> tuple[Suspension, ...]:
-    if rng.random() < 0.65:
+    if rng.random() < 0.5:
         return ()
-    return (Suspension(rng.random() * writing * 0.7, rng.choice([4.0, 18.0, 25.0]), rng.random() < 0.5),)
+    at = (0.1 + rng.random() * 0.6) * writing
+    return (Suspension(at, rng.choice([4.0, 22.0, 30.0]), looks_at_clock=rng.random() < 0.3),)
 
 
 def _jumps(rng: Random, writing: float) -> tuple[Jump, ...]:

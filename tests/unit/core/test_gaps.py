@@ -256,6 +256,29 @@ def test_behind_a_shard_that_is_gone_its_children_come() -> None:
     assert len(gaps(script)) == 1
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.TRIMMED, ErrorKind.NOT_FOUND])
+def test_what_a_search_for_a_bad_change_was_looking_at_has_gone(kind: ErrorKind) -> None:
+    """The places where its parts end are behind the gap: no empty part may stand for them."""
+    script = Script(settings=settings("skip"), saved=BEGUN)
+    script.flow(shard(1, closed=True))
+    script.open_iterators()
+    script.page(script.one(m.Read), *(change(sequence) for sequence in (6, 7, 8, 9)))
+    script.fail(script.one(m.Write), ErrorKind.REJECTED)
+    script.wait(1.0)
+    for _ in range(2):
+        refuse(script, kind)
+        script.wait(1.0)
+        script.save()
+    if kind is ErrorKind.TRIMMED:
+        script.open_iterators()
+        script.page(script.one(m.Read), change(20), change(21))
+    write = script.one(m.Write)
+    gone = kind is ErrorKind.NOT_FOUND
+    assert sequences(write) == ([] if gone else [20, 21])
+    assert write.batch.end.place is (Place.END if gone else Place.AFTER)
+    assert len(gaps(script)) == 1
+
+
 def test_behind_a_new_stream_the_old_one_is_drained_first() -> None:
     old = replace(STREAM, arn=OLD, created_ms=STREAM.created_ms - 1000)
     of_old = replace(shard(1), key=ShardKey(OLD, "shard-1"))
@@ -412,6 +435,60 @@ def test_a_sink_at_the_same_place_has_a_gap_of_its_own_although_another_goes_on_
     assert all(gap.count == 1 for gap in gaps(script))
 
 
+@pytest.mark.parametrize(
+    ("at", "ahead", "quiet"),
+    [
+        (FIVE, {"last_created": START - 30 * HOUR}, True),
+        (BEGINNING, {"last_created": START - 30 * HOUR}, True),
+        (FIVE, {"last_created": START - HOUR}, False),  # it is still there, and will come
+        (FIVE, {}, False),
+    ],
+)
+def test_a_sink_behind_a_gap_has_read_what_there_is_although_another_had_more(
+    at: Position, ahead: dict[str, float], quiet: bool
+) -> None:
+    """What `b` had after that is gone: no page will ever bring `a` to where `b` is."""
+    saved = Saved(
+        cursors=[cursor(1, at, through=START), cursor(1, after("30"), "b", through=START, **ahead)],
+        starts=[start_of(), start_of("b")],
+    )
+    script = Script("a", "b", settings=settings("skip"), saved=saved)
+    script.flow(shard(1))
+    for _ in range(60):
+        for opened in script.new(m.OpenIterator):
+            if opened.position == FIVE:
+                script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.TRIMMED)))
+            else:
+                script.send(m.IteratorOpened(opened.reader, "it"))
+        for read in script.new(m.Read):
+            script.page(read)
+        script.save()
+        script.wait(0.2)
+    assert script.lane(1, "b").evidence.lasted() >= 5.0
+    assert (script.lane(1, "a").evidence.lasted() >= 5.0) == quiet
+
+
+def test_two_sinks_behind_gaps_at_two_places_are_both_caught_up() -> None:
+    saved = Saved(cursors=[cursor(1), cursor(1, after("30"), "b")], starts=[start_of(), start_of("b")])
+    script = Script("a", "b", settings=settings("skip", until_caught_up=True), saved=saved)
+    script.flow(shard(1))
+    for _ in range(200):
+        for opened in script.new(m.OpenIterator):
+            if opened.position == BEGINNING:
+                script.send(m.IteratorOpened(opened.reader, "it"))
+            else:
+                script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.TRIMMED)))
+        for read in script.new(m.Read):
+            script.page(read)
+        if script.new(m.ListShards):
+            script.listing(shard(1))
+        script.save()
+        if script.stopped:
+            break
+        script.wait(0.2)
+    assert script.stopped == m.Stop(0, "caught up")
+
+
 def test_changes_that_another_sink_had_are_known_to_be_lost() -> None:
     saved = Saved(cursors=[cursor(1), cursor(1, end_of_shard("30"), "b")], starts=[start_of(), start_of("b")])
     script = Script("a", "b", saved=saved)
@@ -443,6 +520,17 @@ def test_a_saved_shard_that_is_gone_is_told_before_any_call_although_its_sink_is
     assert not script.new(m.OpenIterator)
 
 
+def test_a_sink_that_was_never_asked_whether_it_keeps_positions_is_asked_first() -> None:
+    """What is saved at its start says nothing about that."""
+    saved = Saved(cursors=[cursor(1, BEGINNING)], starts=[start_of()])
+    script = Script(saved=saved, wall=START + 30 * HOUR)
+    script.start(shard(2, 1))
+    assert not gaps(script)
+    script.claim(held={key(1): end_of_shard("9"), key(2): after("10")})
+    script.wait(0.0)
+    assert not gaps(script)
+
+
 def test_a_sink_that_keeps_its_position_is_asked_first() -> None:
     """It may hold the end of a shard that the saved position does not know to be finished."""
     kept = replace(cursor(1), kept_by_sink=True)
@@ -459,7 +547,7 @@ def test_a_sink_that_keeps_its_position_is_asked_first() -> None:
 def test_what_waits_is_decided_by_the_policy_of_the_next_start(
     on_gap: OnGap, decision: str, kind: str
 ) -> None:
-    waiting = SavedGap("a", key(1), "orders", START, "it expired", kind=kind, after="5")
+    waiting = SavedGap("a", key(1), "orders", START, "it expired", kind=kind, after="5" if kind else "")
     other = replace(waiting, table="parcels", shard=ShardKey("parcels", "shard-1"))
     gone = replace(waiting, sink="not configured")
     saved = replace(BEGUN, gaps=[waiting, other, gone])
@@ -467,6 +555,8 @@ def test_what_waits_is_decided_by_the_policy_of_the_next_start(
     begins(script)
     assert script.lane(1).state is not LaneState.HALTED
     decided = replace(waiting, decision=decision, decided_at=script.now.wall)
+    if not kind:
+        decided = replace(decided, after="5")
     assert gaps(script) == [decided, other, gone]
     assert script.save()[-1].change.gaps == [decided]
     script.wait(1.0)
@@ -554,6 +644,40 @@ def test_until_caught_up_ends_with_3_as_long_as_somebody_has_to_act(on_gap: OnGa
     expected = {"halt": "cdc positions reset", "snapshot": "cannot take the snapshot", "skip": ""}[on_gap]
     assert expected in script.stopped.remedy
     assert len(status(script.engine.world).gaps) == 1
+
+
+def test_until_caught_up_waits_for_a_decision_about_a_shard_that_has_left() -> None:
+    """It was halted, and nothing of it is left but the record."""
+    waits = SavedGap("a", key(7), "orders", START, "it expired", kind="parent-gone")
+    asked = replace(waits, shard=key(8), decision=SNAPSHOT_REQUESTED)
+    elsewhere = [replace(waits, sink="not configured"), replace(waits, shard=key(9), table="another")]
+    script = Script(
+        settings=settings("halt", until_caught_up=True), saved=replace(BEGUN, gaps=[asked, waits, *elsewhere])
+    )
+    script.flow(shard(1))
+    for _ in range(60):
+        script.open_iterators()
+        for read in script.new(m.Read):
+            script.page(read)
+        if script.new(m.ListShards):
+            script.listing(shard(1))
+        script.save()
+        script.wait(0.2)
+    assert script.stopped is not None
+    assert script.stopped.exit_code == 3
+    assert "1 gaps that wait for a decision: sink a, table orders" in script.stopped.reason
+    assert "cdc positions reset" in script.stopped.remedy
+
+
+def test_a_gap_that_cannot_be_saved_says_why_its_shard_waits() -> None:
+    script = trimmed("skip")
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet"
+    for _ in range(2):
+        script.send(m.SaveFailed(script.new(m.Save)[-1].change, state_error()))
+        script.wait(30.0)
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet: it failed"
 
 
 def test_a_request_is_withdrawn_by_skip_and_by_nothing_else() -> None:
