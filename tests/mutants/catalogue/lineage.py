@@ -202,8 +202,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "            self._tell_of_left_streams(event.streams)\n",
-                "            self._tell_of_left_streams([])\n",
+                "        self._tell_of_left_streams([stream for stream in new if stream.table not in known])\n",
+                "        self._tell_of_left_streams([])\n",
             ),
         ),
         tests=("tests/unit/core/test_discovery.py::test_what_was_left_of_an_old_stream_is_told_once",),
