@@ -75,7 +75,7 @@ def _of_test(test: str) -> str:
     path, _, name = test.partition("::")
     file = Path(path).stem
     if file.startswith("test_") and file[5:7].isdigit() and "conformance" in path:
-        return f"scenario {int(file[5:7])} (`{name}`)"
+        return f"scenario {int(file[5:7])}" + (f" (`{name}`)" if name else "")
     return f"`{path}::{name}`"
 
 
