@@ -267,7 +267,7 @@ class SavedCursor:
     kept_by_sink: bool
     """The sink keeps this position too; its absence there would be lost data."""
     saved_at: float
-    """Epoch seconds."""
+    """Epoch seconds; of a place at the beginning of a shard: since when nobody has read there, if that is earlier."""
     through: float | None = None
     """Every change before this time (epoch seconds) is durable at this sink, as far as this shard goes."""
     last_created: float | None = None

@@ -33,7 +33,7 @@ class DecodedChange:
     changed_ms: int
     """When the change was made, epoch milliseconds, as precise as the service tells it."""
     by_ttl: bool | None
-    """Deleted by Time to Live; None: the envelope does not say."""
+    """Deleted by Time to Live; None: the value was written by a version that did not say."""
 
 
 def decode_key(schema: str, data: bytes) -> Item:
@@ -117,7 +117,7 @@ def _flat(schema: dict[str, Any], record: dict[str, Any]) -> DecodedChange:
         version=record["__version"],
         deleted=record["__deleted"],
         changed_ms=record["__ts_ms"],
-        by_ttl=None,
+        by_ttl=record.get("__ttl"),
     )
 
 

@@ -6,7 +6,7 @@ Every schema of a table depends on nothing but the table's name and its key sche
 - `cdc.{table}.Value`: the key attributes and `item`, the image as DynamoDB JSON text; `item` is null where the stream
   has no image: then the row says that the item is there, and nothing else about it.
 - `cdc.{table}.Envelope`: Debezium's envelope around two of them; the record of the envelope `debezium`.
-- `cdc.{table}.Row`: the record of the envelope `flat`: key attributes, `item`, and four fields of metadata.
+- `cdc.{table}.Row`: the record of the envelope `flat`: key attributes, `item`, and five fields of metadata.
 
 `schemas.subjects` says under which subjects they stand in a registry.
 
@@ -72,6 +72,7 @@ def value_schema(table: str, key: tuple[KeyAttribute, ...], envelope: EnvelopeNa
             _field("__deleted", "boolean", "the item is gone: only its key is known"),
             _field("__ts_ms", "long", "when the change was made, epoch milliseconds"),
             _field("__version", "string", "orders all states of an item, by comparing as text"),
+            _field("__ttl", "boolean", "deleted by Time to Live, not by a client") | {"default": False},
         ]
         return _text(_record(table, "Row", fields, envelope))
     value = _record(table, "Value", [*_key_fields(key), _image_field()])
@@ -139,6 +140,7 @@ def flat_writer(batch: Batch) -> WriteValue:
                 tails[name],
                 avro.long(round(change.dynamodb.approximate_creation_date_time * 1000)),
                 avro.string(version(created_ms, change.dynamodb.sequence_number)),
+                avro.TRUE if change.user_identity is not None and change.by_ttl else avro.FALSE,
             )
         )
 

@@ -102,8 +102,9 @@ class Delivery:
             lane.move(LaneEvent.END_GIVEN)
 
     def end_unread(self, entry: ShardEntry, lane: Lane) -> None:
-        """The shard expired before this sink began: its end is all that is left to give."""
+        """The shard expired before this sink began, or it is told: its end is all that is left to give."""
         if self._world.ready(lane):
+            lane.isolation.end()
             self._give(
                 lane, Batch(entry.stream, entry.key, lane.place, end_of_shard(), (), self._world.now.wall)
             )

@@ -221,6 +221,7 @@ class Engine:
             self._gaps.found(lane, kind, error.message)
         else:
             lane.oldest, lane.oldest_at = lane.place, self.world.now.monotonic
+            lane.isolation.end()
             self.world.notice("info", "goes-on-at-oldest", sink=lane.sink, shard=entry.key.shard)
 
     def _settle(self) -> None:

@@ -81,31 +81,31 @@ class Finishing:
                 self._discovery.list_all(arn)
         listed = all(self._discovery.listed_at.get(arn, -1.0) >= self._quiet_since for arn in world.lineages)
         if listed and self._saving.clean:
-            waiting = self._waiting()
+            waiting = self._waiting_gaps()
             if halted:
                 self._stop_for_halted()
             elif waiting:
                 first = waiting[0]
-                what = "snapshots that are requested" if first.decision else "gaps that wait for a decision"
+                what = "requested snapshots" if is_request(first) else "gaps that wait for a decision"
+                number = sum(is_request(gap) == is_request(first) for gap in waiting)
                 world.stop(
                     3,
-                    f"caught up, but for {len(waiting)} {what}: sink {first.sink}, table {first.table}: {first.reason}",
+                    f"caught up, but for {number} {what}: sink {first.sink}, table {first.table}: {first.reason}",
                     remedy(first),
                 )
             else:
                 world.stop(0, "caught up")
 
-    def _waiting(self) -> list[SavedGap]:
-        """Gaps that wait for a decision although no shard is halted (that of a stream that is gone); without such those
-        that wait for a snapshot, the newest of each table at each sink."""
+    def _waiting_gaps(self) -> list[SavedGap]:
+        """Those that somebody has to decide about (of shards that are not here any more: else they are halted), then those
+        that wait for a snapshot; the newest of each table at each sink."""
         tables = {lineage.stream.table for lineage in self._world.lineages.values()}
-        known = [
-            gap for gap in self._world.gaps.values() if gap.table in tables and gap.sink in self._world.sinks
-        ]
-        if undecided := [gap for gap in known if not gap.decision]:
-            return undecided
-        in_order = sorted(filter(is_request, known), key=lambda gap: gap.newest_at)
-        return list({(gap.sink, gap.table): gap for gap in in_order}.values())
+        newest = {
+            (gap.sink, gap.table, gap.decision): gap
+            for gap in sorted(self._world.gaps.values(), key=lambda gap: gap.newest_at)
+            if (not gap.decision or is_request(gap)) and gap.table in tables and gap.sink in self._world.sinks
+        }
+        return sorted(newest.values(), key=is_request)
 
     def _stop_for_halted(self) -> None:
         lanes = [lane for lane in self._world.lanes() if lane.state is LaneState.HALTED]

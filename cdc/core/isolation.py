@@ -41,6 +41,10 @@ class Isolation:
             if at == len(self.ends) or self.ends[at].order != end.order:
                 self.ends.insert(at, end)
 
+    def end(self) -> None:
+        """What was searched is not there any more: the places where its parts end are no places now."""
+        self.ends.clear()
+
     def taken(self) -> None:
         """A part is durable."""
         self.most = self.most and self.most * 2

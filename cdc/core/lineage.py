@@ -63,6 +63,10 @@ class Evidence:
         """Records came: the run is over."""
         self.run = self.last = self.window = None
 
+    def pause(self) -> None:
+        """Nothing is read for this lane for a while, and its place stays: a run begins anew, and what was read was read."""
+        self.run = self.window = None
+
     def lasted(self) -> float:
         """Seconds from the first to the last page of the present run."""
         return self.last.monotonic - self.run.monotonic if self.run and self.last else 0.0

@@ -106,7 +106,10 @@ class Opening:
         lane.kept_by_sink = lane.shard in held
         lane.began = lane.began or self._world.now
         lane.tracker.given = lane.tracker.durable = position
-        lane.evidence.records()
+        if position.order == durable.order:
+            lane.evidence.pause()
+        else:
+            lane.evidence.records()
         if not lane.saved or position.order != durable.order:
             # What is saved already stays as old as it is: the time of it says since when nobody has looked.
             self._saving.dirty(lane)

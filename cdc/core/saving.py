@@ -8,7 +8,7 @@ from cdc.core.lineage import Lane
 from cdc.core.messages import CursorsSaved, Save, SaveFailed
 from cdc.core.unwritten import failed_again
 from cdc.core.world import DueKey, World
-from cdc.model import ShardKey
+from cdc.model import Place, ShardKey
 from cdc.ports import GapKey, SavedCursor, SavedGap, SavedStart, StateChange
 
 
@@ -84,7 +84,7 @@ class Saving:
         """Saves everything that is not saved yet."""
         if self._saving or self.clean:
             return
-        now = self._world.now.wall
+        now = self._world.now
         cursors = [
             SavedCursor(
                 lane.sink,
@@ -92,7 +92,8 @@ class Saving:
                 replace(lane.tracker.durable, epoch=lane.epoch),
                 self.tables.get(lane.shard.stream, ""),
                 lane.kept_by_sink,
-                now,
+                # Where nothing was read yet a save makes nothing younger: what expires there, expires untold.
+                now.wall - (lane.unread(now) if lane.tracker.durable.place is Place.BEGINNING else 0.0),
                 lane.through,
                 lane.tracker.durable_created,
             )

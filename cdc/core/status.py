@@ -169,6 +169,8 @@ def _waits_for(world: World, entry: ShardEntry, lane: Lane, letters: Unwritten |
     unsaved = _unsaved(world)
     if lane.state is LaneState.HALTED:
         return lane.halted_because
+    if lane.unrecorded:
+        return "a gap here is not saved yet" + (f": {unsaved.error.message}" if unsaved is not None else "")
     if unsaved is not None and not world.lineages[entry.stream.arn].begun:
         return f"where it begins is not saved: {unsaved.error.message}"
     if not sink.is_open:

@@ -16,10 +16,16 @@ TITLES = {
     8: "An iterator expires under back-pressure",
     9: "A parent disappears while its child is pending",
     10: "A stream enabled again; a table created again",
+    11: "A snapshot that races updates: without one",
+    12: "A setting that is another one in the next run",
+    13: "Values at the ends of what is allowed",
+    14: "An attribute flips from S to N and back",
     15: "One sink down for an hour",
     16: "Another time zone, and a clock that jumps",
     17: "Two workers: one is killed, one is a zombie",
     18: "Ten thousand shards over time",
+    19: "Deletes by Time to Live",
+    20: "The quirks of DynamoDB Local and moto",
 }
 
 PASSES: frozenset[Kind] = frozenset()
@@ -31,6 +37,7 @@ _DUPLICATED = frozenset({Kind.DUPLICATED})
 _SILENT_GAP = frozenset({Kind.SILENT_GAP})
 _HELD_UP = frozenset({Kind.HELD_UP})
 _STOPPED = frozenset({Kind.STOPPED})
+_ALTERED = frozenset({Kind.ALTERED})
 
 NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
     1: {
@@ -68,6 +75,7 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "changes expired, skip": _SILENT_GAP,
         "some expired": _SILENT_GAP | _DUPLICATED,
         "some expired, skip": _SILENT_GAP | _DUPLICATED,
+        "skip, killed behind the gap": _SILENT_GAP | _DUPLICATED,
         "idle table": _SILENT_GAP,
         "an hour to spare": _DUPLICATED,
         "one sink away": _SILENT_GAP | _DUPLICATED,
@@ -90,6 +98,7 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "never known": PASSES,
         "unread, one sink down": _SILENT_GAP,
         "unread, process down": _SILENT_GAP,
+        "never seen, process down": _SILENT_GAP,
     },
     10: {
         "enabled again": _SILENT_GAP | _HUNG | _DUPLICATED,
@@ -100,6 +109,31 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "created again": _SILENT_GAP | _HUNG | _DUPLICATED,
         "created again, process down": _SILENT_GAP,
         "created again, skip": _SILENT_GAP | _HUNG | _DUPLICATED,
+    },
+    11: {
+        "the stream alone": PASSES,
+        "and a late second hand": _ALTERED,
+    },
+    12: {
+        "trim-horizon, then latest": _HUNG,
+        "latest, then trim-horizon": _REORDERED | _DUPLICATED,
+    },
+    13: {
+        "38 digits": _ALTERED,
+        "39 characters and more": _LOST,
+        "negative exponents": _ALTERED,
+        "minus zero": PASSES,
+        "empty string": _ALTERED,
+        "empty members": _LOST,
+        "binary keys": _LOST | _ALTERED,
+        "NULL": PASSES,
+        "nesting depth 32": PASSES,
+        "names that collide": _ALTERED,
+    },
+    14: {
+        "files": _ALTERED,
+        "BACKWARD": _STOPPED,
+        "FULL": _STOPPED,
     },
     15: {
         "ten minutes": _HELD_UP,
@@ -125,6 +159,17 @@ NAIVE: dict[int, dict[str, frozenset[Kind] | None]] = {
         "zombie in mid-step": _DUPLICATED | _STOPPED,
     },
     18: {"every generation read": _HUNG | _SILENT_GAP},
+    19: {"both kinds, one table": PASSES},
+    20: {
+        "spurious trim": PASSES,
+        "spurious trim, trim-horizon": PASSES,
+        "minutes": _HUNG,
+        "milliseconds": _HUNG,
+        "one shard id for all streams": _DUPLICATED,
+        "closed shards never end": PASSES,
+        "pages with 500": _HUNG,
+        "two INSERTs": PASSES,
+    },
 }
 """By scenario and case: every kind of violation that the naive loop is found guilty of; empty: it passes; None: it has
 nothing of what the case is about, and is not asked."""

@@ -111,6 +111,12 @@ class Oracle:
         )
         return Kind.LOST if later or same_shard else Kind.HUNG
 
+    def none_of(self, unwanted: set[Change]) -> None:
+        """What was passed over on purpose is nowhere."""
+        for destination in self.world.destinations.values():
+            for change in unwanted & {_change(one) for one in destination.arrived}:
+                self.wrong(Kind.DUPLICATED, f"{destination.name} has {change}, which was passed over")
+
     def in_order(self) -> None:
         """The changes of one item arrived first in the order in which they were made, at each destination."""
         place = {_of(one): (index, one.item) for index, one in enumerate(self.log)}

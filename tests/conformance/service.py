@@ -134,6 +134,9 @@ class Service:
     def saved_rows(self) -> int:
         return len(self._pipeline.saved.cursors)
 
+    def refusals(self) -> set[str]:
+        return {"fenced", "save refused"} & set(self._pipeline.outside.faults)
+
     def entries(self) -> int:
         return sum(1 for _ in self._pipeline.process.engine.world.entries())
 

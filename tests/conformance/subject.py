@@ -92,6 +92,10 @@ class Subject(Protocol):
         """How many positions are saved."""
         ...
 
+    def refusals(self) -> set[str]:
+        """What of its processes' writes and saves was refused, as another one has their place: `fenced`, `save refused`."""
+        ...
+
     def entries(self) -> int:
         """How many shards the newest process holds in memory."""
         ...

@@ -43,6 +43,36 @@ def test_what_expired_unread_is_told(trial: Trial, case: str) -> None:
     _told_and_decided(subject, world)
 
 
+_MOMENTS = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0]
+"""Seconds from the start: everything that happens behind a gap happens within some of these."""
+
+
+@conformance(6, "skip, killed behind the gap")
+def test_no_crash_loses_the_record_of_a_gap(trial: Trial, case: str) -> None:
+    """Behind a gap nothing is given before the gap is on record: else a crash, and nobody ever knows."""
+    for moment in _MOMENTS:
+        world = trial.world(seed=6, behaviour=Behaviour(ends_with_records=0.0))
+        subject = trial.subject(world, replace(_SLOWLY, on_gap="skip"))
+        _read_and_stop(subject)
+        world.write(8)
+        world.advance(20 * HOUR)
+        world.write(8)
+        world.advance(9 * HOUR)
+        subject.start()
+        world.advance(moment)
+        subject.kill()
+        world.advance(MINUTE)
+        subject.start()
+        world.advance(10 * MINUTE)
+        oracle = Oracle(subject)
+        oracle.told(world.destinations)
+        expired = changes(one for one in oracle.log if one.trimmed)
+        oracle.complete(but_for=dict.fromkeys(world.destinations, expired))
+        oracle.in_order()
+        oracle.once()
+        oracle.done()
+
+
 def _told_and_decided(subject: Subject, world: World) -> None:
     expired = changes(one for one in world.log() if one.trimmed)
     oracle = Oracle(subject)

@@ -1,5 +1,7 @@
 """Scenario 9: a parent disappears while its child is pending."""
 
+from dataclasses import replace
+
 from cdc.testing.sim.behaviour import Behaviour
 from tests.conformance.oracle import Kind, Oracle, changes, verify
 from tests.conformance.scenario import Trial, conformance
@@ -87,4 +89,38 @@ def test_a_parent_that_went_unread_is_told_before_its_child_is_given(trial: Tria
     oracle.told(missing)
     if not subject.running():
         oracle.wrong(Kind.STOPPED, "a gap ended the process")
+    oracle.done()
+
+
+@conformance(9, "never seen, process down")
+def test_a_parent_that_nobody_ever_saw_is_told(trial: Trial, case: str) -> None:
+    """Killed when the grandparent was finished and the parent not listed yet: its changes come and go, and what is left is
+    a child that names it."""
+    behaviour = replace(_BEHAVIOUR, listing_late_seconds=3600.0)
+    world = trial.world(seed=9, behaviour=behaviour)
+    (grandparent,) = world.leaves()
+    subject = trial.subject(world, _SLOWLY)
+    subject.start()
+    world.advance(MINUTE)
+    world.write(5)
+    world.roll()
+    (parent,) = world.leaves()
+    world.advance(5 * MINUTE)
+    if parent in [shard["ShardId"] for shard in world.shards()]:
+        raise AssertionError("the parent is listed too early: the scenario proves nothing")
+    subject.kill()
+    world.write(5)
+    world.advance(20 * HOUR)
+    world.roll()
+    world.write(5)
+    world.advance(6 * HOUR)
+    _assert_gone(world, grandparent)
+    _assert_gone(world, parent)
+    subject.start()
+    world.advance(20 * MINUTE)
+    oracle = Oracle(subject)
+    oracle.complete(but_for=dict.fromkeys(world.destinations, changes(oracle.log)))
+    oracle.in_order()
+    oracle.once()
+    oracle.told(world.destinations)
     oracle.done()

@@ -4,6 +4,7 @@ from cdc.testing.sim.behaviour import Behaviour
 from tests.conformance.front import Readers
 from tests.conformance.oracle import Kind, Oracle
 from tests.conformance.scenario import Trial, conformance
+from tests.conformance.subject import Options
 from tests.conformance.world import HOUR, MINUTE, Destination
 
 _SOON_SECONDS = 60.0
@@ -17,7 +18,7 @@ def test_the_others_go_on_and_see_nothing_twice(trial: Trial, case: str) -> None
     places = [Destination("bus"), Destination("lake", exactly_once=True), Destination("dr")]
     world = trial.world(seed=15, behaviour=Behaviour(ends_with_records=0.0), destinations=places)
     readers = Readers(world.sim)
-    subject = trial.subject(world)
+    subject = trial.subject(world, Options(idle_poll_seconds=2.0))
     subject.start()
     world.advance(20.0)
     world.write(8)
@@ -34,7 +35,7 @@ def test_the_others_go_on_and_see_nothing_twice(trial: Trial, case: str) -> None
             world.outage("bus", HOUR)
             down.add("bus")
         world.advance(4 * MINUTE)
-    world.advance(45 * MINUTE)
+    world.advance(35 * MINUTE)
     oracle = Oracle(subject)
     oracle.complete()
     oracle.in_order()

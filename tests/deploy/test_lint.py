@@ -36,7 +36,9 @@ def test_the_alerts_say_what_they_are_for(tool: Tool) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("break_", ["> 900", "== 0", 'state="halted"', "< 12 * 3600", "undecided > 0", "< 3600", "requested > 0"])
+@pytest.mark.parametrize(
+    "break_", ["> 900", "== 0", 'state="halted"', "< 12 * 3600", "undecided > 0", "< 3600", "requested > 0"]
+)
 def test_a_changed_alert_fails_its_test(tool: Tool, tmp_path: Path, break_: str) -> None:
     other = {
         "> 900": "> 90000",

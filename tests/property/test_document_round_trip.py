@@ -94,7 +94,8 @@ def test_flat_rows_are_read_back_as_the_items_that_were_written(batch: Batch) ->
         assert row["__op"] == decoded.op == {"INSERT": "c", "MODIFY": "u", "REMOVE": "d"}[change.event_name]
         assert row["__ts_ms"] == decoded.changed_ms == round(change.created * 1000)
         assert row["__version"] == decoded.version == version(batch.stream.created_ms, change.sequence)
-        assert len(row) == len(batch.stream.key) + 5
+        assert row["__ttl"] is decoded.by_ttl is change.by_ttl
+        assert len(row) == len(batch.stream.key) + 6
         assert decoded.key == canonical_key(change)
         assert decoded.before is None
         if deleted:

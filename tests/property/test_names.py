@@ -10,7 +10,7 @@ from schemas.names import avro_name, field_name, original_name
 from tests.strategies import AWKWARD_NAMES, attribute_names
 
 AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-ENVELOPE_FIELDS = {"item", "__op", "__deleted", "__ts_ms", "__version"}
+ENVELOPE_FIELDS = {"item", "__op", "__deleted", "__ts_ms", "__version", "__ttl"}
 
 close_names = st.text("_x5f1a-é", min_size=1, max_size=9)
 """Names out of which escapes are made."""

@@ -61,7 +61,7 @@ class Stream:
         self._lows: list[int] = []
         self._closed: list[Shard] = []
         """Closed, and not gone yet."""
-        self._due = 0.0
+        self._due = float("inf")
         """Before that, time changes nothing."""
         share = HASHES // behaviour.partitions
         for partition in range(behaviour.partitions):
@@ -105,13 +105,15 @@ class Stream:
         for shard in list(self._open):
             self._end(shard, now)
         self.disabled_at = now
+        self._due = min(self._due, now + self.behaviour.retention_seconds)
 
     def trim(self, shard: Shard, records: int | None) -> None:
         """Its oldest records, or all, whatever their age; a closed shard that has none left goes."""
         count = len(shard.records) if records is None else shard.trimmed + records
         shard.trimmed = min(len(shard.records), count)
-        shard.gone = shard.gone or (not shard.is_open and shard.trimmed == len(shard.records))
-        self._due = 0.0
+        if not shard.is_open and shard.trimmed == len(shard.records):
+            shard.gone = True
+            self._closed.remove(shard)
 
     def close(self, shard: Shard, now: float, *, split: bool = False) -> list[Shard]:
         """A rollover, which makes one child, or a split, which makes two; the children.
@@ -180,7 +182,7 @@ class Stream:
         shard.ending_sequence = shard.records[-1].sequence if of_record and shard.records else following
         place = self._by_hash.index(shard)
         del self._by_hash[place], self._lows[place]
-        self._due = 0.0
+        self._due = min(self._due, shard.due(self.behaviour.retention_seconds))
         self._open.remove(shard)
         self._closed.append(shard)
 
@@ -208,6 +210,7 @@ class Stream:
         if parent is not None:
             parent.children.append(shard)
         self._open.append(shard)
+        self._due = min(self._due, shard.rolls_over_at)
         place = bisect_right(self._lows, low)
         self._by_hash.insert(place, shard)
         self._lows.insert(place, low)

@@ -147,6 +147,10 @@ class NaiveLoop:
     def saved_rows(self) -> int:
         return sum(map(len, self._checkpoints.values()))
 
+    def refusals(self) -> set[str]:
+        """Nobody refuses anything."""
+        return set()
+
     def entries(self) -> int:
         return sum(len(loop.iterators) for loop in self._loops)
 

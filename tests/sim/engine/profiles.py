@@ -21,6 +21,7 @@ from tests.sim.engine.sink import Temper
 from tests.sim.engine.virtual_time import BEGIN
 
 DAY = 24 * 3600.0
+_MOST_FOR_PAGES = 0.05
 _KINDS: tuple[WriteKind, ...] = ("put",) * 6 + ("update",) * 3 + ("delete", "transact")
 
 
@@ -54,7 +55,7 @@ def _short_day(seed: int, dice: Dice) -> Plan:
         latest_slack_records=rng.choice([0, 2]),
         iterator_seconds=rng.choice([900.0, 900.0, 15.0]),
         page_records=rng.choice([8, 30, 1000]),
-        page_bytes=rng.choice([1024 * 1024, 1024 * 1024, 2000]),
+        page_bytes=rng.choice([1024 * 1024, 1024 * 1024, 4000]),
         listing_shards=rng.choice([100, 2]),
         filters_shards=rng.random() < 0.9,
         transactions_out_of_order=rng.choice([0.0, 0.5]),
@@ -75,6 +76,10 @@ def _short_day(seed: int, dice: Dice) -> Plan:
         retention_seconds=day,
     )
     faults = dice.of("faults")
+    source_faults = _source_faults(faults)
+    if source_faults.trouble > _MOST_FOR_PAGES:
+        # Of many pages one would fail nearly always.
+        behaviour = replace(behaviour, listing_shards=100)
     return Plan(
         seed,
         settings,
@@ -89,7 +94,7 @@ def _short_day(seed: int, dice: Dice) -> Plan:
             save_faults=faults.choice([0.0, 0.2]),
             letter_faults=faults.choice([0.0, 0.3]),
         ),
-        source_faults=_source_faults(faults),
+        source_faults=source_faults,
         dooms=_dooms(dice.of("crashes")),
         stops=_times(dice.of("stops"), writing, [0, 0, 1]),
         suspensions=() if jumping else _suspensions(dice.of("suspensions"), writing),
@@ -237,7 +242,7 @@ def _sinks(dice: Dice, writing: float, readers: int, day: float, *, new: bool) -
         if number == well:
             temper = Temper(accept=own.choice([0.01, 0.1]), commit=own.choice([0.01, 0.3]))
             poison = refuses = 0
-            late_after = 45.0 if readers > 1 else 150.0
+            late_after = 50.0 if readers > 1 else 150.0
         elif well is not None and keeps and rng.random() < 0.6:
             # The others have to go on without it, also at a shard's end.
             begin = BEGIN + (0.1 + rng.random() * 0.2) * writing

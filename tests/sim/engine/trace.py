@@ -1,10 +1,10 @@
 """What a process was told and what it asked for, line by line; and of that what concerns one violation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cdc.core import messages as m
-from cdc.model import Change, Position, ShardKey
+from cdc.model import Change, Listing, Position, ShardKey
 from tests.sim.engine.destination import Violation
 from tests.sim.engine.truth import Truth
 
@@ -21,11 +21,37 @@ class Line:
 
 
 def relevant(lines: Sequence[Line], violation: Violation, truth: Truth) -> list[Line]:
-    """Without what happens to other sinks, and on shards of other lineages."""
+    """Without what happens to other sinks, on shards of other lineages, and over and over again."""
     family: set[ShardKey] = set()
     if violation.shard is not None and violation.shard in truth.shards:
         family = {*truth.lineage(violation.shard), *truth.descendants(violation.shard)}
-    return [line for line in lines if _concerns(line.message, violation, family)]
+    return list(_news(line for line in lines if _concerns(line.message, violation, family)))
+
+
+def _news(lines: Iterable[Line]) -> Iterator[Line]:
+    """Without pages that are empty, and without listings that say what the one before said."""
+    listed: dict[ShardKey | None, Listing] = {}
+    saved: dict[tuple[str, ShardKey], Position] = {}
+    for line in lines:
+        match line.message:
+            case m.Save(change):
+                positions = {(cursor.sink, cursor.shard): cursor.position for cursor in change.cursors}
+                if positions and positions.items() <= saved.items() and not change.gaps:
+                    continue
+                saved |= positions
+            case m.CursorsSaved():
+                continue
+            case m.PageRead(_, page) if not page.changes and page.next_iterator is not None:
+                continue
+            case m.ShardsListed(_, parent, listing):
+                if listed.get(parent) == listing:
+                    continue
+                listed[parent] = listing
+            case m.Read() | m.ListShards() | m.ResolveStreams() | m.StreamsResolved():
+                continue  # its answer says it
+            case _:
+                pass
+        yield line
 
 
 def _concerns(message: m.Event | m.Command | str, violation: Violation, family: set[ShardKey]) -> bool:

@@ -4,6 +4,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cdc.model import Place, Position, ShardKey
 from cdc.testing.sim.service import Sim
 from cdc.testing.sim.shards import Record, Shard
@@ -114,7 +116,7 @@ class Truth:
         written = Written(
             ChangeId(arn, record.sequence),
             shard.key,
-            str(record.change.keys),
+            msgspec.json.encode(record.change.keys).decode(),
             record.written_at - WALL,
             record.visible_at - WALL,
         )

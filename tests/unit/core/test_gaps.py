@@ -256,6 +256,29 @@ def test_behind_a_shard_that_is_gone_its_children_come() -> None:
     assert len(gaps(script)) == 1
 
 
+@pytest.mark.parametrize("kind", [ErrorKind.TRIMMED, ErrorKind.NOT_FOUND])
+def test_what_a_search_for_a_bad_change_was_looking_at_has_gone(kind: ErrorKind) -> None:
+    """The places where its parts end are behind the gap: no empty part may stand for them."""
+    script = Script(settings=settings("skip"), saved=BEGUN)
+    script.flow(shard(1, closed=True))
+    script.open_iterators()
+    script.page(script.one(m.Read), *(change(sequence) for sequence in (6, 7, 8, 9)))
+    script.fail(script.one(m.Write), ErrorKind.REJECTED)
+    script.wait(1.0)
+    for _ in range(2):
+        refuse(script, kind)
+        script.wait(1.0)
+        script.save()
+    if kind is ErrorKind.TRIMMED:
+        script.open_iterators()
+        script.page(script.one(m.Read), change(20), change(21))
+    write = script.one(m.Write)
+    gone = kind is ErrorKind.NOT_FOUND
+    assert sequences(write) == ([] if gone else [20, 21])
+    assert write.batch.end.place is (Place.END if gone else Place.AFTER)
+    assert len(gaps(script)) == 1
+
+
 def test_behind_a_new_stream_the_old_one_is_drained_first() -> None:
     old = replace(STREAM, arn=OLD, created_ms=STREAM.created_ms - 1000)
     of_old = replace(shard(1), key=ShardKey(OLD, "shard-1"))
@@ -621,6 +644,40 @@ def test_until_caught_up_ends_with_3_as_long_as_somebody_has_to_act(on_gap: OnGa
     expected = {"halt": "cdc positions reset", "snapshot": "cannot take the snapshot", "skip": ""}[on_gap]
     assert expected in script.stopped.remedy
     assert len(status(script.engine.world).gaps) == 1
+
+
+def test_until_caught_up_waits_for_a_decision_about_a_shard_that_has_left() -> None:
+    """It was halted, and nothing of it is left but the record."""
+    waits = SavedGap("a", key(7), "orders", START, "it expired", kind="parent-gone")
+    asked = replace(waits, shard=key(8), decision=SNAPSHOT_REQUESTED)
+    elsewhere = [replace(waits, sink="not configured"), replace(waits, shard=key(9), table="another")]
+    script = Script(
+        settings=settings("halt", until_caught_up=True), saved=replace(BEGUN, gaps=[asked, waits, *elsewhere])
+    )
+    script.flow(shard(1))
+    for _ in range(60):
+        script.open_iterators()
+        for read in script.new(m.Read):
+            script.page(read)
+        if script.new(m.ListShards):
+            script.listing(shard(1))
+        script.save()
+        script.wait(0.2)
+    assert script.stopped is not None
+    assert script.stopped.exit_code == 3
+    assert "1 gaps that wait for a decision: sink a, table orders" in script.stopped.reason
+    assert "cdc positions reset" in script.stopped.remedy
+
+
+def test_a_gap_that_cannot_be_saved_says_why_its_shard_waits() -> None:
+    script = trimmed("skip")
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet"
+    for _ in range(2):
+        script.send(m.SaveFailed(script.new(m.Save)[-1].change, state_error()))
+        script.wait(30.0)
+    (lane,) = (one for one in status(script.engine.world).lanes if one.shard == "shard-1")
+    assert lane.waits_for == "a gap here is not saved yet: it failed"
 
 
 def test_a_request_is_withdrawn_by_skip_and_by_nothing_else() -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from cdc.core import messages as m
+from cdc.core.lineage import LaneState
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind
 from cdc.model import BEGINNING, Page, Place, Position, after
@@ -390,6 +391,25 @@ def test_a_shard_that_nobody_read_for_a_day_may_have_lost_its_oldest_records(hou
     script.claim()
     assert script.lane(1, "a").gap == (hours > 24.0)
     assert not script.lane(1, "b").gap
+
+
+def test_a_sink_that_failed_for_a_moment_has_not_forgotten_how_far_an_idle_shard_was_read() -> None:
+    script = Script()
+    script.flow(shard(1), shard(2))
+    for _ in range(25):
+        script.open_iterators()
+        for read in script.new(m.Read):
+            script.page(read)
+        script.wait(3600.0)
+    script.open_iterators()
+    other = next(read for read in script.new(m.Read) if read.reader.shard == key(2))
+    script.page(other, change(1))
+    script.fail(script.one(m.Write))
+    script.wait(2.0)
+    script.send(m.SinkOpened("a"))
+    script.claim()
+    assert script.lane(1).state is LaneState.FLOWING
+    assert not script.lane(1).gap
 
 
 def test_a_shard_that_vanished_before_the_sink_began_ends_there() -> None:

@@ -5,8 +5,8 @@ from cdc.core.engine import Engine
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind
 from cdc.model import Place, after
-from cdc.ports import Saved
-from tests.unit.core.script import STREAM, Script, key, shard, state_error
+from cdc.ports import Saved, SavedCursor, SavedStart
+from tests.unit.core.script import START, STREAM, Script, change, key, shard, state_error
 
 
 def delivered(*numbers: int, settings: Settings | None = None) -> Script:
@@ -133,3 +133,27 @@ def test_an_idle_shard_is_saved_now_and_then_and_not_all_the_time() -> None:
         script.wait(1.0)
         saves += len(script.save())
     assert 2 <= saves <= 4
+
+
+def test_a_save_makes_nothing_younger_where_nothing_was_read() -> None:
+    """Else a process that begins on a shard, and is killed before it has read, hides what expires there."""
+    before = START - 20 * 3600.0
+    saved = Saved(
+        [SavedCursor("a", key(1), after("5"), STREAM.table, False, before)],
+        [SavedStart("a", STREAM.arn, STREAM.table, "trim-horizon", before - 3600.0)],
+    )
+    script = Script(saved=saved)
+    script.start(shard(1), shard(2))
+    script.claim()
+    script.wait(1.0)
+    saved_at = {cursor.shard: cursor.saved_at for save in script.save() for cursor in save.change.cursors}
+    assert saved_at == {key(2): before}
+    script.open_iterators()
+    for read in script.new(m.Read):
+        script.page(read, change(7))
+    for write in script.new(m.Write):
+        script.durable(write)
+    script.wait(1.0)
+    saved_at = {cursor.shard: cursor.saved_at for save in script.save() for cursor in save.change.cursors}
+    assert set(saved_at) == {key(1), key(2)}
+    assert min(saved_at.values()) >= START
