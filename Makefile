@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance sim soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
+.PHONY: help setup demo test tier1 coverage tier2 tier3 conformance sim mutants soak check image-trial bench bench-full bench-idle bench-latency services services-stop lock clean python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,6 +75,9 @@ SIM_SOAK_FIRST ?= 1000
 
 sim: $(VENV)/.dev ## the whole core in a simulated world: 500 seeds that count (SIM_SEEDS, SIM_JOBS; SIM_ARGS="--seed 17": one, with its trace)
 	$(BIN)/python -m tests.sim.engine $(if $(SIM_ARGS),$(SIM_ARGS),--seeds $(SIM_SEEDS) --jobs $(SIM_JOBS))
+
+mutants: $(VENV)/.dev ## the code broken in some seventy places, one at a time, and who notices: docs/mutants.md (MUTANTS_ARGS=--write-docs)
+	$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 soak: $(VENV)/.dev ## what takes minutes: more seeds of the simulation (SIM_MINUTES), a registry that stops, the benchmark in small
 	$(BIN)/python -m tests.sim.engine --minutes $(SIM_MINUTES) --jobs $(SIM_JOBS) --first $(SIM_SOAK_FIRST)

@@ -1,6 +1,5 @@
 """Streams and shards: what there is, where each sink begins on it, and what has gone."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,8 +25,6 @@ from cdc.ports import Instant, Saved, SavedCursor, SavedStart
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
 
-_LISTED_LATE_SECONDS = 600.0
-"""More than passes until a new shard is in a listing."""
 _MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
@@ -73,10 +70,11 @@ class Discovery:
             return
         world.table_errors = dict(event.failed)
         new = [stream for stream in event.streams if stream.arn not in world.lineages]
+        known = {lineage.stream.table for lineage in world.lineages.values()}
         for stream in sorted(new, key=lambda stream: stream.created_ms):
             self._adopt(stream)
-        if first:
-            self._tell_of_left_streams(event.streams)
+        # Not of all tables at once: one may have failed at first. What is replaced later is read to its end.
+        self._tell_of_left_streams([stream for stream in new if stream.table not in known])
         for table, error in event.failed.items():
             rule = policy.rule(policy.SOURCE, error)
             world.notice("error", "table-failed", table=table, reason=error.message, remedy=rule.remedy)
@@ -247,11 +245,31 @@ class Discovery:
         else:
             self._look_again(parent)
 
+    def is_there(self, entry: ShardEntry) -> bool:
+        """Whether a shard that the service calls unknown is there, by what else is known: it is listed, and is still open
+        or too young to have expired. The service is consistent at last, and asked again for a while; and for a listing,
+        which may lack it."""
+        world = self._world
+        born = created_at(entry.key)
+        if not entry.listed or (
+            entry.shard.closed and world.now.wall - born > world.settings.long_ago_seconds
+        ):
+            return False
+        if entry.denied_since is None:
+            entry.denied_since = world.now.monotonic
+        if world.now.monotonic - entry.denied_since >= _MISSING_LISTINGS * world.settings.relist_seconds:
+            return False
+        self.list_all(entry.stream.arn)
+        return True
+
     def listing_failed(self, event: ListingFailed) -> None:
         rule = policy.rule(policy.SOURCE, event.error)
         if event.parent is not None:
             self._look_again(event.parent)
             return
+        if event.error.kind is ErrorKind.NOT_FOUND:
+            for entry in self._world.lineages[event.stream].shards.values():
+                entry.listed = False
         self.listing.discard(event.stream)
         self._world.source_error = event.error
         self._retry("listing", event.stream, event.error.message, rule.remedy)
@@ -288,10 +306,7 @@ class Discovery:
             tracker.durable_created = cursor.last_created
             since = cursor.through or cursor.saved_at
         since = min(max(since, created_at(shard.key)), now.wall)
-        # No older than the last whole listing, which did not have it: so much is known without a clock that jumps.
-        listed_at = self.listed_at.get(lineage.stream.arn, -math.inf)
-        age = min(now.wall - since, now.monotonic - listed_at + _LISTED_LATE_SECONDS)
-        lane.since = Instant(now.monotonic - age, now.wall - age)
+        lane.since = Instant(now.monotonic - (now.wall - since), since)
         self._gaps.restore(lane)
         return lane
 
@@ -311,17 +326,17 @@ class Discovery:
                 lane = entry.lanes[sink]
                 lane.at_start = True
                 lane.started = world.now.monotonic
-                if world.settings.start == "latest":
+                kind = self._replaced.get((sink, arn))
+                if world.settings.start == "latest" and kind is None:
                     self._begin_at_latest(lane, entry, lineage)
                 self._saving.dirty(lane)
-                kind = self._replaced.get((sink, arn))
                 if kind is not None and lane.state is not LaneState.HALTED:
                     self._gaps.found(lane, kind)
         for sink in new:
             stream = lineage.stream
-            self._save_start(
-                SavedStart(sink, arn, stream.table, world.settings.start, world.now.wall, stream.table_id)
-            )
+            # All that another stream of a table has comes after what the sink had of it.
+            start = world.settings.start if (sink, arn) not in self._replaced else "trim-horizon"
+            self._save_start(SavedStart(sink, arn, stream.table, start, world.now.wall, stream.table_id))
         lineage.begun = not new
 
     def _begin_at_latest(self, lane: Lane, entry: ShardEntry, lineage: Lineage) -> None:

@@ -161,7 +161,7 @@ class Engine:
         if entry is None or (read := self.reading.page(event, entry)) is None:
             return  # forgotten while the call was on its way
         batch, only = read
-        self.world.source_error = None
+        self.world.source_error = entry.denied_since = None
         self.world.touch(entry.key)
         if batch.end.place is Place.END:
             self._discovery.look_for_children(entry.key)
@@ -169,8 +169,10 @@ class Engine:
             self._delivery.offer(entry, batch, only)
 
     def _read_failed(self, event: m.ReadFailed) -> None:
-        failed = self.reading.failed(event)
         entry = self.world.entry(event.reader.shard)
+        unknown = event.error.kind is ErrorKind.NOT_FOUND
+        passing = unknown and entry is not None and self._discovery.is_there(entry)
+        failed = self.reading.failed(event, passing=passing)
         if failed is None or entry is None:
             return
         rule, lanes = failed
@@ -218,7 +220,7 @@ class Engine:
             kind = GapKind.VANISHED if vanished else GapKind.TRIMMED
             self._gaps.found(lane, kind, error.message)
         else:
-            lane.oldest = lane.place
+            lane.oldest, lane.oldest_at = lane.place, self.world.now.monotonic
             lane.isolation.end()
             self.world.notice("info", "goes-on-at-oldest", sink=lane.sink, shard=entry.key.shard)
 

@@ -184,8 +184,10 @@ class Gaps:
         return gap
 
     def _newest(self, sink: str, shard: ShardKey) -> SavedGap | None:
-        here = (self._world.gaps[key] for key in self._at.get((sink, shard), ()))
-        return max(here, key=lambda gap: gap.newest_at, default=None)
+        return max(self._here(sink, shard), key=lambda gap: gap.newest_at, default=None)
+
+    def _here(self, sink: str, shard: ShardKey) -> list[SavedGap]:
+        return [self._world.gaps[key] for key in self._at.get((sink, shard), ())]
 
     def _put(self, gap: SavedGap) -> None:
         self._keep(gap)
@@ -237,7 +239,9 @@ class Gaps:
 
     def restore(self, lane: Lane) -> None:
         """What was decided at this lane, or waits for it, from an earlier process."""
-        gap = self._newest(lane.sink, lane.shard)
+        here = self._here(lane.sink, lane.shard)
+        # By what waits, and only then by time: an earlier one may have been found by a clock that was wrong.
+        gap = max(here, key=lambda gap: (not gap.decision, gap.newest_at), default=None)
         if gap is None:
             return
         if not gap.decision:
@@ -276,8 +280,14 @@ class Gaps:
         return any(gap.decision for gap in self._of_left(sink, shard))
 
     def _of_left(self, sink: str, shard: ShardKey) -> list[SavedGap]:
-        here = [self._world.gaps[key] for key in self._at.get((sink, shard), ())]
-        return [gap for gap in here if gap.kind in (GapKind.STREAM_LEFT, "")]
+        said = MEANING[
+            GapKind.STREAM_LEFT
+        ].found  # by an earlier version, which had no kinds, in the same words
+        return [
+            gap
+            for gap in self._here(sink, shard)
+            if gap.kind == GapKind.STREAM_LEFT or (not gap.kind and gap.reason == said)
+        ]
 
     def add_up(self, gone: Collection[ShardKey]) -> None:
         """Decided gaps on these shards, which will not be heard of again, are kept as sums: for each sink, table, kind and

@@ -43,6 +43,8 @@ class Evidence:
     """The start of the part of the run that has not been counted yet."""
     through: float | None = None
     """Epoch seconds: the start of the last window that lasted long enough."""
+    looked: Instant | None = None
+    """The same by both clocks, in this process: it holds when the run is over, too."""
     saved_at: float = 0.0
     """Monotonic: when `through` was last handed over to be saved."""
 
@@ -54,7 +56,7 @@ class Evidence:
         elif self.window is None:
             self.window = now
         elif now.monotonic - self.window.monotonic >= caught_up_seconds:
-            self.through = self.window.wall
+            self.through, self.looked = self.window.wall, self.window
             self.window = now
 
     def records(self) -> None:
@@ -165,7 +167,8 @@ class Lane:
     FLOWING     it is given a batch (`World.ready`) unless its sink takes none now (`SINK`, memory), a gap of it is to be
                 passed over and still `unrecorded`, it is on `hold` for a schema, its `tracker` has a batch that is not
                 accepted, batches come back or too many are not durable, or `isolation` looks for the change that a refused
-                batch is refused for. From a place where what followed has gone, it is read at the `oldest` record.
+                batch is refused for. From a place where what followed has gone, it is read at the `oldest` record; the
+                service is asked again long after it said so (`oldest_at`).
     FINISHED    its `tracker` is durable to the end of the shard.
     HALTED      `halted_because`, and the `remedy`. A `gap` is saved: the next process begins halted too.
 
@@ -193,6 +196,8 @@ class Lane:
     """Where a gap was found and passed over, and when: what had gone from there by then is known to be gone."""
     oldest: Position | None = None
     """A place from which what followed has gone: the oldest record that there is comes next."""
+    oldest_at: float = 0.0
+    """Monotonic: when the service said so. Much later more may have gone, and it is asked again."""
     saved: bool = False
     """A cursor of it is in the state store."""
     kept_by_sink: bool = False
@@ -231,7 +236,7 @@ class Lane:
 
     def unread(self, now: Instant) -> float:
         """Seconds for which nobody has looked here; by the monotonic clock, which does not jump."""
-        looked = [self.since, self.evidence.last, self.passed_here]
+        looked = [self.since, self.evidence.looked, self.passed_here]
         return now.monotonic - max(at.monotonic for at in looked if at is not None)
 
 
@@ -246,6 +251,8 @@ class ShardEntry:
     """In the last complete listing."""
     missing_since: float | None = None
     """Monotonic: since when it has been in no complete listing."""
+    denied_since: float | None = None
+    """Monotonic: since when it is called unknown, although it is listed and cannot have expired."""
 
     @property
     def key(self) -> ShardKey:

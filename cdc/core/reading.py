@@ -165,8 +165,9 @@ class Reading:
             self._shards[entry.key].readers.remove(reader)
         return Batch(entry.stream, entry.key, start, end, page.changes, now.wall, page.body), only
 
-    def failed(self, event: ReadFailed) -> tuple[policy.Rule, Sequence[Lane]] | None:
-        """What the policy says about the failure, and the lanes that this reader served."""
+    def failed(self, event: ReadFailed, *, passing: bool) -> tuple[policy.Rule, Sequence[Lane]] | None:
+        """What the policy says about the failure, and the lanes that this reader served. `passing`: it will be right again,
+        whatever it says."""
         world, reader = self._world, self._find(event.reader)
         entry = world.entry(event.reader.shard)
         if reader is None or entry is None:
@@ -182,6 +183,9 @@ class Reading:
         if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):
             # The oldest record moved on while this iterator stood before it. Nothing that anybody counted on is gone.
             rule = policy.Rule(policy.Action.REOPEN, rule.remedy)
+        if passing:
+            rule = policy.Rule(policy.Action.RETRY, "")
+            reader.iterator = None
         if rule.action is policy.Action.REOPEN:
             reader.iterator = None
             # At once the first time; a service that gives nothing but expired iterators is asked less and less.
@@ -308,7 +312,11 @@ class Reading:
             world.emit(Read(reader.key, reader.iterator))
             return
         latest = all(self._may_begin_at_latest(lane) for lane in lanes)
-        reader.iterator, reader.oldest = None, all(lane.goes_on_at_oldest for lane in lanes)
+        reader.iterator = None
+        reader.oldest = all(
+            lane.goes_on_at_oldest and now - lane.oldest_at < world.settings.iterator_seconds
+            for lane in lanes
+        )
         apart = latest or reader.oldest
         reader.only_for = frozenset(lane.sink for lane in lanes) if apart else frozenset()
         world.emit(OpenIterator(reader.key, BEGINNING if reader.oldest else reader.at, latest))

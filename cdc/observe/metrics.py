@@ -236,12 +236,15 @@ class _Newest(Collector):
         newest = self._gauge(
             "cdc_last_gap_timestamp_seconds", "When the newest gap was found", "table", "sink"
         )
+        sinks = {sink.name for sink in snapshot.status.sinks}
         for table, sink in sorted({*snapshot.gaps, *_pairs(snapshot)}):
             labels = [self._pipeline, table, sink]
             found = snapshot.gaps.get((table, sink), ())
             every.add_metric(labels, sum(gap.count for gap in found))
-            waiting.add_metric(labels, sum(gap.count for gap in found if not gap.decision))
-            requests.add_metric(labels, sum(gap.count for gap in found if is_request(gap)))
+            # A sink that is not configured any more waits for nothing: nobody can decide about it, and none should be called.
+            known = found if sink in sinks else ()
+            waiting.add_metric(labels, sum(gap.count for gap in known if not gap.decision))
+            requests.add_metric(labels, sum(gap.count for gap in known if is_request(gap)))
             if found:
                 newest.add_metric(labels, max(gap.newest_at for gap in found))
         yield from (every, waiting, requests, newest)

@@ -17,7 +17,8 @@ from cdc.errors import ConfigError
 from cdc.model import Place, Position, ShardKey
 from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
 
-VERSION: Literal[2] = 2
+VERSION: Literal[1] = 1
+"""Within a version keys are added, and none changes its meaning or goes: a file that lacks some is read."""
 
 _Seconds = Annotated[float, Meta(description="Epoch seconds")]
 _NATURAL = Meta(ge=0)
@@ -91,7 +92,7 @@ class GapRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Positions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    version: Annotated[Literal[1, 2], Meta(description="The version of this shape; 1 has no kinds of gaps")]
+    version: Annotated[Literal[1], Meta(description="The version of this shape")]
     pipeline: str
     exported_at: _Seconds
     positions: list[PositionRow]

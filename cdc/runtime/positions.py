@@ -88,11 +88,7 @@ def reset_of(
         for cursor in saved.cursors
         if cursor.sink == sink
     }
-    gaps = {
-        (gap.sink, gap.shard): gap
-        for gap in sorted(saved.gaps, key=lambda gap: gap.newest_at)
-        if not gap.decision or is_request(gap)
-    }
+    decided: list[SavedGap] = []
     forgotten: list[ShardKey] = []
     done = []
     for key in chosen:
@@ -106,14 +102,19 @@ def reset_of(
         rows[key] = SavedCursor(
             sink, key, position, tables.get(key.stream, ""), kept_by_sink=False, saved_at=now
         )
-        waits = gaps.get((sink, key)) or SavedGap(
+        waiting = [
+            gap
+            for gap in saved.gaps
+            if (gap.sink, gap.shard) == (sink, key) and (not gap.decision or is_request(gap))
+        ]
+        by_hand = SavedGap(
             sink, key, tables.get(key.stream, ""), now, MEANING[GapKind.RESET].found, kind=GapKind.RESET.value
         )
-        gaps[sink, key] = replace(waits, decision=f"reset to {to}", decided_at=now)
+        decided += [replace(gap, decision=f"reset to {to}", decided_at=now) for gap in waiting or [by_hand]]
         done.append(ResetDone(sink, key, to, len(dropped)))
     change = StateChange(
         cursors=list(rows.values()),
-        gaps=[gaps[sink, key] for key in chosen],
+        gaps=decided,
         epochs={sink: epoch},
         forget=[(sink, key) for key in forgotten],
     )
@@ -162,8 +163,12 @@ def _chosen(
         ]
         if not waiting:
             raise ConfigError(f"no shard of sink {sink} waits for a decision", remedy="name one with --shard")
-        return waiting
-    known = {*listed, *(cursor.shard for cursor in saved.cursors), *(gap.shard for gap in saved.gaps)}
+        return list(dict.fromkeys(waiting))
+    known = {
+        *listed,
+        *(cursor.shard for cursor in saved.cursors),
+        *(gap.shard for gap in saved.gaps if gap.shard.stream),
+    }
     named = sorted(key for key in known if key.shard == shard and table in (None, tables.get(key.stream)))
     if not named:
         raise ConfigError(f"no shard {shard} is listed or saved", remedy="see `cdc positions show`")

@@ -72,8 +72,8 @@ def test_a_type_that_changes_stops_nothing(trial: Trial, case: str) -> None:
             for envelope in ENVELOPES:
                 read = shipped(subject, World.TABLE, place.arrived, envelope, registry)
                 last = {one.sequence: one.item or {} for one in read}
-                for change, item in zip(oracle.log, written, strict=True):
-                    if not same_item(last.get(change.sequence, {}), item):
+                for change, one in zip(oracle.log, written, strict=True):
+                    if not same_item(last.get(change.sequence, {}), one):
                         oracle.wrong(Kind.ALTERED, f"{envelope} {change.sequence}")
     oracle.done()
 

@@ -22,7 +22,10 @@ from tests.conformance.world import Arrival
 from tests.dynamodb_streams.sim_api import source_on
 from tests.registries import MemoryRegistry
 
+Letter = Literal["c", "u", "d", "r"]
+_LETTERS: Mapping[str, Letter] = {"INSERT": "c", "MODIFY": "u", "REMOVE": "d"}
 ENVELOPES: tuple[EnvelopeName, ...] = ("debezium", "flat")
+
 _answer = msgspec.json.Decoder(Answer)
 
 
@@ -31,7 +34,7 @@ class Received:
     """One change as a reader has it."""
 
     sequence: int
-    op: Literal["c", "u", "d", "r"]
+    op: Letter
     key: Item
     item: Item | None
     by_ttl: bool | None
@@ -76,7 +79,7 @@ def by_hand(arrivals: Sequence[Arrival]) -> list[Received]:
     found = []
     for one in arrivals:
         images = one.record["dynamodb"]
-        op = {"INSERT": "c", "MODIFY": "u", "REMOVE": "d"}[one.record["eventName"]]
+        op = _LETTERS[one.record["eventName"]]
         by_ttl = one.record.get("userIdentity", {}).get("PrincipalId") == "dynamodb.amazonaws.com"
         try:
             key, item = _plain(images["Keys"]), _plain(images.get("NewImage"))
@@ -105,7 +108,7 @@ def _unknown(value: object) -> object:
         case Decimal():
             return float(value)
         case Binary():
-            return value.value.hex()
+            return str(vars(value)["value"].hex())
         case set():
             return sorted(value, key=str)
         case _:

@@ -16,7 +16,7 @@ from tests.mutants.record import Caught
 from tests.mutants.trial import Trial, Verdict, hold_all
 
 _MOST_SECONDS = 900.0
-_OTHER_SEEDS = tuple(range(10))
+_OTHER_SEEDS = tuple(range(40))
 """Where the recorded seed does not catch it: a change of the code changes what happens at a seed."""
 _SHARE = 10
 """Seeds of one trial of the code as it is."""
@@ -66,10 +66,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _as_recorded(mutant: Mutant) -> Trial:
-    caught = record.load().get(mutant.name)
-    if caught is None or caught.seed is None:
+    """A test, if there is one: it is about this, whatever else the code does; a seed may be about something else by then."""
+    if mutant.tests:
         return Trial(mutant, tests=mutant.tests[:1])
-    return Trial(mutant, (caught.seed, *(seed for seed in _OTHER_SEEDS if seed != caught.seed)))
+    noted = record.load().get(mutant.name)
+    first = [] if noted is None or noted.seed is None else [noted.seed]
+    return Trial(mutant, tuple(dict.fromkeys([*first, *_OTHER_SEEDS])))
 
 
 def _control(verdicts: Iterable[Verdict], processes: int) -> list[Verdict]:

@@ -65,7 +65,7 @@ def page(record: Mapping[str, Caught]) -> str:
 def _rows(mutants: Iterable[Mutant], record: Mapping[str, Caught]) -> Iterable[str]:
     for mutant in mutants:
         caught = record[mutant.name]
-        by = [] if caught.seed is None else [f"the simulation: {_plain(caught.said)}"]
+        by = [] if caught.seed is None else [f"the simulation: *{_promise(caught.said)}*"]
         by += [_of_test(test) for test in mutant.tests]
         seeds = "" if caught.seed is None else str(caught.seeds)
         yield f"| `{mutant.name}` | {mutant.why} | {'; '.join(by)} | {seeds} |\n"
@@ -79,5 +79,6 @@ def _of_test(test: str) -> str:
     return f"`{path}::{name}`"
 
 
-def _plain(said: str) -> str:
-    return said.partition(": ")[2].partition(": ")[0].replace("|", "\\|")
+def _promise(said: str) -> str:
+    """The name of the promise that was broken."""
+    return said.partition(": ")[0]

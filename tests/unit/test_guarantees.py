@@ -56,3 +56,9 @@ def test_every_make_that_is_named_is_a_target() -> None:
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     named = set(re.findall(r"`make ([a-z0-9-]+)", PAGE))
     assert {"coverage", "conformance"} <= named <= set(targets)
+
+
+def test_every_scenario_shows_a_promise() -> None:
+    scenarios = {str(file.relative_to(ROOT)) for file in (ROOT / "tests/conformance").glob("test_[0-9]*.py")}
+    assert len(scenarios) == 20
+    assert scenarios <= {path for path, _ in NAMED.findall(PAGE)}

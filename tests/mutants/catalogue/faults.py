@@ -33,6 +33,7 @@ MUTANTS = (
                 "if vanished:",
             ),
         ),
+        shows="passed over|lost",
         tests=(
             "tests/conformance/test_09_parent_disappears.py::test_a_parent_that_went_unread_is_told_before_its_child_is_given[service-unread, one sink down]",
         ),
@@ -47,6 +48,7 @@ MUTANTS = (
                 "elif vanished:",
             ),
         ),
+        shows="passed over|lost|hole",
         tests=(
             "tests/conformance/test_06_longer_than_a_day.py::test_where_nobody_can_know_it_is_told[service-idle table]",
         ),
@@ -61,6 +63,7 @@ MUTANTS = (
                 "if event.error.kind is ErrorKind.TRIMMED:\n",
             ),
         ),
+        shows="not caught up",
         tests=(
             "tests/conformance/test_06_longer_than_a_day.py::test_where_nobody_can_know_it_is_told[service-idle table]",
         ),
@@ -88,6 +91,7 @@ MUTANTS = (
                 "            pass\n",
             ),
         ),
+        shows="passed over|lost",
         tests=(
             "tests/unit/core/test_gaps.py::test_halt_stops_the_shard_at_the_sink_and_waits_for_a_decision[unread-too-long]",
         ),

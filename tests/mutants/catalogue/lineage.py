@@ -124,6 +124,7 @@ MUTANTS = (
                 "        gone = list(lineage.forgettable(self._world.now.monotonic - patience))[:0]\n",
             ),
         ),
+        shows="memory",
         tests=("tests/unit/core/test_discovery.py::test_finished_shards_that_left_are_forgotten",),
     ),
     Mutant(
@@ -136,6 +137,7 @@ MUTANTS = (
                 "        if parent is None:\n            return entry.shard.parent is None\n",
             ),
         ),
+        shows="not caught up",
         tests=(
             "tests/conformance/test_09_parent_disappears.py::test_a_fresh_start_does_not_wait_for_a_parent_that_is_not_there[service-never known]",
         ),
@@ -162,6 +164,7 @@ MUTANTS = (
                 "        lane.passed = (lane.place, self._world.now)\n",
             ),
         ),
+        shows="passed over|lost",
         tests=("tests/unit/core/test_gaps.py::test_nothing_goes_on_behind_a_gap_before_the_gap_is_saved",),
     ),
     Mutant(
@@ -199,8 +202,8 @@ MUTANTS = (
         (
             Edit(
                 _DISCOVERY,
-                "            self._tell_of_left_streams(event.streams)\n",
-                "            self._tell_of_left_streams([])\n",
+                "        self._tell_of_left_streams([stream for stream in new if stream.table not in known])\n",
+                "        self._tell_of_left_streams([])\n",
             ),
         ),
         tests=("tests/unit/core/test_discovery.py::test_what_was_left_of_an_old_stream_is_told_once",),
@@ -215,6 +218,7 @@ MUTANTS = (
                 "        self._keep(gap)\n",
             ),
         ),
+        shows="not caught up|lost|passed over",
         tests=(
             "tests/conformance/test_06_longer_than_a_day.py::test_one_sink_away_has_a_gap_of_its_own[service-one sink away]",
         ),
@@ -223,6 +227,7 @@ MUTANTS = (
         "starts-not-saved-before-reading",
         "Where a sink begins is saved some time after it began: a crash in between, and LATEST is another place.",
         (Edit(_DISCOVERY, "        lineage.begun = not new\n", "        lineage.begun = True\n"),),
+        shows="start",
         tests=("tests/unit/core/test_discovery.py::test_starts_are_saved_before_anything_is_read",),
     ),
 )

@@ -13,7 +13,7 @@ MUTANTS = (
                 _SAVING,
                 '            self._world.later("save", ("", ""), self._world.settings.checkpoint_seconds)\n',
                 "            self._count += 1\n"
-                "            if self._count % 25 == 0:\n"
+                "            if self._starts or self._gaps or self._settings or self._count % 25 == 0:\n"
                 '                self._world.later("save", ("", ""), self._world.settings.checkpoint_seconds)\n',
             ),
             Edit(
@@ -22,6 +22,7 @@ MUTANTS = (
                 "        self._saving = False\n        self._count = 0\n        self.tables",
             ),
         ),
+        shows="not saved",
         tests=(
             "tests/conformance/test_04_kill.py::test_nothing_that_was_acknowledged_is_lost_or_comes_twice[service-saved]",
         ),
@@ -36,6 +37,7 @@ MUTANTS = (
                 "                pass\n",
             ),
         ),
+        shows="not saved",
         tests=(
             "tests/unit/core/test_saving.py::test_failing_saves_are_tried_less_and_less_and_nothing_stops_for_them",
         ),

@@ -42,6 +42,7 @@ MUTANTS = (
                 '    "ResourceNotFoundException": ErrorKind.UNAVAILABLE,\n',
             ),
         ),
+        shows="not caught up",
         tests=(
             "tests/conformance/test_06_longer_than_a_day.py::test_one_sink_away_has_a_gap_of_its_own[service-one sink away]",
         ),

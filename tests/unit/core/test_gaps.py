@@ -698,7 +698,7 @@ def test_gaps_of_shards_that_are_gone_are_added_up() -> None:
     state = replace(BEGUN, cursors=[cursor(number) for number in range(4)])
     for number in range(4):
         script = Script(settings=replace(settings("skip"), relist_seconds=10.0), saved=state)
-        script.flow(*(shard(other) for other in range(number, 4)), shard(9))
+        script.flow(*(shard(other, closed=True) for other in range(number, 4)), shard(9))
         for _ in range(2):
             opened = next(one for one in script.new(m.OpenIterator) if one.reader.shard == key(number))
             script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.NOT_FOUND)))
@@ -706,7 +706,7 @@ def test_gaps_of_shards_that_are_gone_are_added_up() -> None:
         script.durable(script.one(m.Write))
         for _ in range(6):
             script.wait(10.5)
-            script.listing(*(shard(other) for other in range(number + 1, 4)), shard(9))
+            script.listing(*(shard(other, closed=True) for other in range(number + 1, 4)), shard(9))
             script.save()
         script.wait(2.0)
         state = after_saves(script)

@@ -100,7 +100,7 @@ def test_where_the_only_reader_came_to_the_end_the_next_goes_to_those_that_are_b
 def test_the_end_of_a_shard_that_vanished_unread_waits_for_its_sink_like_any_batch() -> None:
     """A sink that proves itself has one batch at a time: the end comes when it has proved itself."""
     script = Script()
-    script.flow(shard(1), shard(2))
+    script.flow(shard(1, closed=True), shard(2))
     script.open_iterators()
     first, second = script.new(m.Read)
     script.page(second, change(1))

@@ -152,6 +152,16 @@ def test_gaps_are_counted_by_what_they_wait_for() -> None:
     assert by_sink("cdc_last_gap_timestamp_seconds") == {"bus": AT - 5, "lake": AT - 60, "dr": AT - 60}
 
 
+def test_a_gap_of_a_sink_that_is_not_configured_any_more_calls_nobody() -> None:
+    """`cdc positions reset` refuses it; it is counted."""
+    metrics = Metrics("p")
+    asked = replace(GAP, sink="gone", decision="snapshot requested", found_at=AT)
+    metrics.publish(replace(STATUS, gaps=(replace(GAP, sink="gone"), asked)))
+    assert series(metrics, "cdc_gaps_undecided", "table", "sink")["orders", "gone"] == 0
+    assert series(metrics, "cdc_snapshots_requested", "table", "sink")["orders", "gone"] == 0
+    assert series(metrics, "cdc_gaps_total", "table", "sink")["orders", "gone"] == 2
+
+
 def test_without_a_gap_there_is_a_zero_to_rise_from_and_no_time() -> None:
     metrics = Metrics("p")
     metrics.publish(replace(STATUS, gaps=()))
