@@ -17,7 +17,19 @@ from schemas.attribute_value import AttributeValue, Item
 VIEW_TYPES: tuple[ViewType, ...] = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 
 AWKWARD_NAMES = (
-    *("item", "__op", "__deleted", "__ts_ms", "__version", "__ttl", "before", "after", "source", "op", "ts_ms"),
+    *(
+        "item",
+        "__op",
+        "__deleted",
+        "__ts_ms",
+        "__version",
+        "__ttl",
+        "before",
+        "after",
+        "source",
+        "op",
+        "ts_ms",
+    ),
     *(
         "order-id",
         "order_x2d_id",

@@ -1,6 +1,5 @@
 """Streams and shards: what there is, where each sink begins on it, and what has gone."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,8 +25,6 @@ from cdc.ports import Instant, Saved, SavedCursor, SavedStart
 _CHILDREN_ATTEMPTS = 6
 """Children can be listed later than their parent closes; after so many looks the periodic listing has to find them."""
 
-_LISTED_LATE_SECONDS = 600.0
-"""More than passes until a new shard is in a listing."""
 _MANY_LOOKS = 20
 _MISSING_LISTINGS = 3
 """Listings are not consistent: a shard has gone when it has been missing for as long as so many of them take."""
@@ -309,10 +306,7 @@ class Discovery:
             tracker.durable_created = cursor.last_created
             since = cursor.through or cursor.saved_at
         since = min(max(since, created_at(shard.key)), now.wall)
-        # No older than the last whole listing, which did not have it: so much is known without a clock that jumps.
-        listed_at = self.listed_at.get(lineage.stream.arn, -math.inf)
-        age = min(now.wall - since, now.monotonic - listed_at + _LISTED_LATE_SECONDS)
-        lane.since = Instant(now.monotonic - age, now.wall - age)
+        lane.since = Instant(now.monotonic - (now.wall - since), since)
         self._gaps.restore(lane)
         return lane
 

@@ -108,7 +108,7 @@ def _unknown(value: object) -> object:
         case Decimal():
             return float(value)
         case Binary():
-            return bytes(value).hex()
+            return str(vars(value)["value"].hex())
         case set():
             return sorted(value, key=str)
         case _:

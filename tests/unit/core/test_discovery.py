@@ -7,8 +7,8 @@ from cdc.core.lineage import LaneState
 from cdc.core.status import status
 from cdc.core.world import Settings
 from cdc.errors import ErrorKind
-from cdc.model import BEGINNING, Listing, Place, after, end_of_shard
-from cdc.ports import Saved, SavedCursor, SavedGap, SavedStart
+from cdc.model import BEGINNING, Listing, Place, Shard, ShardKey, after, end_of_shard
+from cdc.ports import Instant, Saved, SavedCursor, SavedGap, SavedStart
 from tests.unit.core.script import START, STREAM, Script, change, key, sequences, shard, source_error
 
 OLD = "arn:aws:dynamodb:eu-west-1:000000000000:table/orders/stream/old"
@@ -473,3 +473,23 @@ def test_a_parent_that_was_named_once_stays_one() -> None:
     script.read(end=True)
     script.durable(script.one(m.Write))
     assert script.one(m.Claim).shards == [key(2)]
+
+
+def named(created: float) -> Shard:
+    """A child of shard 1, whose id says when it was created."""
+    return Shard(ShardKey(STREAM.arn, f"shardId-{int(created * 1000):020d}-0a1b2c3d"), "shard-1")
+
+
+@pytest.mark.parametrize(("wall", "monotonic", "hours"), [(30, 0, 0), (-30, 0, 0), (30, 30, 30), (6, 6, 6)])
+def test_a_new_shard_is_no_older_than_the_last_listing_without_it(
+    wall: int, monotonic: int, hours: int
+) -> None:
+    """Whatever a clock says that has jumped meanwhile: a shard that seems to be a day old would be a gap."""
+    script = Script()
+    script.flow(shard(1))
+    child = named(script.now.wall)
+    script.now = Instant(script.now.monotonic + monotonic * 3600, script.now.wall + wall * 3600)
+    script.listing(shard(1, closed=True), child)
+    lane = script.engine.world.lane("a", child.key)
+    assert lane is not None
+    assert 0 <= lane.unread(script.now) - hours * 3600 <= 60
