@@ -15,8 +15,8 @@ _HEAD = """\
 # Mutants
 
 What the tests are worth: the shipped code, broken on purpose in one place at a time. Each of these {count} mistakes is one that a
-reader of DynamoDB Streams has made, or could; most look harmless, and some make everything faster. Each is caught, by the
-simulation at some seed or by a scenario that is about it.
+reader of DynamoDB Streams has made, or could; most look harmless, and some make everything faster. {by_whole} of them are caught by
+the simulation at some seed, or by a [scenario](conformance.md) that is about it; the others by a test of the part, which is named.
 
 `make mutants` breaks, runs and prints all of it, and runs the code as it is on the same seeds and tests, which has to pass. One
 mutant alone: `python -m tests.mutants child-at-read`. A mutant is a patch to the source of a module, made on its way into a process
@@ -52,7 +52,10 @@ def save(record: Mapping[str, Caught]) -> None:
 
 
 def page(record: Mapping[str, Caught]) -> str:
-    parts = [_HEAD.format(count=len(MUTANTS))]
+    by_whole = sum(
+        record[name].seed is not None or any(map(_is_scenario, mutant.tests)) for name, mutant in MUTANTS.items()
+    )
+    parts = [_HEAD.format(count=len(MUTANTS), by_whole=by_whole)]
     for part in PARTS:
         title = (part.__doc__ or "").strip().rstrip(".")
         parts.append(
@@ -73,10 +76,14 @@ def _rows(mutants: Iterable[Mutant], record: Mapping[str, Caught]) -> Iterable[s
 
 def _of_test(test: str) -> str:
     path, _, name = test.partition("::")
-    file = Path(path).stem
-    if file.startswith("test_") and file[5:7].isdigit() and "conformance" in path:
+    if _is_scenario(test):
+        file = Path(path).stem
         return f"scenario {int(file[5:7])}" + (f" (`{name}`)" if name else "")
     return f"`{path}::{name}`"
+
+
+def _is_scenario(test: str) -> bool:
+    return test.startswith("tests/conformance/test_") and Path(test).name[5:7].isdigit()
 
 
 def _promise(said: str) -> str:

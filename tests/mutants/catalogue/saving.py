@@ -81,6 +81,7 @@ MUTANTS = (
                 "    ErrorKind.NOT_OWNER: Rule(\n        Action.RETRY,",
             ),
         ),
+        shows="fenced and goes on",
         tests=("tests/unit/core/test_saving.py::test_a_process_that_is_no_owner_any_more_ends",),
     ),
     Mutant(
@@ -93,6 +94,7 @@ MUTANTS = (
                 "    ErrorKind.FENCED: Rule(\n        Action.RETRY,",
             ),
         ),
+        shows="fenced and goes on",
         tests=("tests/unit/core/test_delivery.py::test_a_fenced_process_ends",),
     ),
 )

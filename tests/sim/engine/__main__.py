@@ -9,14 +9,14 @@ python -m tests.sim.engine --shrink 17              one that breaks a promise: t
 import argparse
 import sys
 import time
+import traceback
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.sim.engine.destination import Violation
 from tests.sim.engine.profiles import plan_of
-from tests.sim.engine.run import Run, Totals
+from tests.sim.engine.run import Run, Totals, drive
 from tests.sim.engine.runner import Summary, run_many
 from tests.sim.engine.shrink import report, shrink
 from tests.sim.engine.trace import told
@@ -49,14 +49,12 @@ def main() -> int:
 def replay(seed: int) -> int:
     run = Run(plan_of(seed))
     run.checks.trace = []
-    violation = None
-    try:
-        run.drive()
-    except Violation as broken:
-        violation = broken
+    violation = drive(run)
     for line in told(run.checks.trace, *([violation] if violation else [])):
         print(line)
     if violation is not None:
+        if violation.__cause__ is not None:
+            traceback.print_exception(violation.__cause__)
         print(f"VIOLATION {violation}")
         print(f"shrunk: python -m tests.sim.engine --shrink {seed}")
         return 1

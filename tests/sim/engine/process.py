@@ -12,7 +12,7 @@ from cdc.core.world import Settings
 from cdc.errors import CdcError, DeadLetterError, ErrorKind, SinkError, StateError
 from cdc.ports import Lease, Owner, Source, StateChange
 from cdc.testing.memory_store import MemoryState, MemoryStore
-from tests.sim.engine.destination import ChangeId, Destination
+from tests.sim.engine.destination import ChangeId, Destination, Violation
 from tests.sim.engine.dice import Dice
 from tests.sim.engine.sink import FakeSink, Temper
 from tests.sim.engine.virtual_time import VirtualTime
@@ -349,13 +349,17 @@ class Process:
         fails, done = self._fails(self.outside.troubles.save_faults, self._store_dice.random, "save")
         error = StateError(ErrorKind.UNAVAILABLE, "no disk") if fails else None
         if done:
-            if self.owns:
+            owns = self.owns
+            if owns:
                 self.outside.watch.saving(self, command.change)
             try:
                 self.store.save(self.lease, command.change)
             except StateError as refusal:
                 self._fault("save refused")
                 error = refusal
+            else:
+                if not owns:
+                    raise Violation("save by a fenced-off owner", f"process {self.number}")
         self.send(m.CursorsSaved(command.change) if error is None else m.SaveFailed(command.change, error))
 
     @property

@@ -355,6 +355,19 @@ class Run:
         self._look_later()
 
 
+def drive(run: Run) -> Violation | None:
+    """What the run finds wrong. Whatever else is raised is wrong, too: the engine's own assertions, by their type."""
+    try:
+        run.drive()
+    except Violation as violation:
+        return violation
+    except Exception as error:  # noqa: BLE001 - it is told
+        violation = Violation(type(error).__name__, str(error))
+        violation.__cause__ = error
+        return violation
+    return None
+
+
 def _sink_plan(sink: PlannedSink) -> SinkPlan:
     return SinkPlan(
         sink.name,

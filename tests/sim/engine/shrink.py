@@ -9,7 +9,7 @@ from cdc.testing.sim.behaviour import Behaviour
 from tests.sim.engine.destination import Violation
 from tests.sim.engine.plan import Plan, PlannedSink, SourceFaults
 from tests.sim.engine.process import Troubles
-from tests.sim.engine.run import Run
+from tests.sim.engine.run import Run, drive
 from tests.sim.engine.sink import Temper
 from tests.sim.engine.trace import Line, relevant, told
 
@@ -36,11 +36,8 @@ class Shrunk:
 def try_out(plan: Plan, make: Callable[[Plan], Run] = Run) -> Failure | None:
     """None: every promise is kept."""
     run = make(plan)
-    try:
-        run.drive()
-    except Violation as violation:
-        return Failure(plan, violation, run.time.now - run.began)
-    return None
+    violation = drive(run)
+    return None if violation is None else Failure(plan, violation, run.time.now - run.began)
 
 
 def shrink(plan: Plan, *, make: Callable[[Plan], Run] = Run, most_runs: int = 600) -> Shrunk:
@@ -203,12 +200,10 @@ def traced(failure: Failure, make: Callable[[Plan], Run] = Run) -> tuple[list[Li
     """The lines that concern the violation, and how many there are in all."""
     run = make(failure.plan)
     run.checks.trace = []
-    try:
-        run.drive()
-    except Violation as violation:
-        lines = relevant(run.checks.trace, violation, run.truth)
-        return lines, len(run.checks.trace)
-    raise AssertionError("the same plan is the same run")
+    violation = drive(run)
+    if violation is None:
+        raise AssertionError("the same plan is the same run")
+    return relevant(run.checks.trace, violation, run.truth), len(run.checks.trace)
 
 
 def _size(plan: Plan) -> str:

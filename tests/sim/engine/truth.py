@@ -100,8 +100,11 @@ class Truth:
             if parent is not None:
                 siblings = self.shards[parent].children
                 siblings.append(known.key)
-                self.rollovers += len(siblings) == 1
-                self.splits += len(siblings) > 1
+                if len(siblings) == 1:
+                    self.rollovers += 1
+                else:  # it was a split, and not a rollover
+                    self.rollovers -= 1
+                    self.splits += 1
             self._alive.append((shard, known))
         self._listed[stream.arn] = len(stream.shards)
         for shard, known in self._alive:
