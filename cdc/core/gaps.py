@@ -296,7 +296,10 @@ class Gaps:
         sums: dict[GapKey, SavedGap] = {}
         for gap in [gap for gap in self._world.gaps.values() if gap.shard in gone and gap.decision]:
             name = ShardKey("", f"{gap.table} {gap.kind} {gap.decision}")
-            before = self._newest(gap.sink, name)
+            alike = [
+                one for one in self._here(gap.sink, name) if one.decision == gap.decision
+            ]  # `skip` changes sums, too
+            before = alike[0] if alike else None
             del self._world.gaps[gap.key]
             self._at[gap.sink, gap.shard].discard(gap.key)
             folded.append(gap.key)

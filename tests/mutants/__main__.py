@@ -66,12 +66,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _as_recorded(mutant: Mutant) -> Trial:
-    """A test, if there is one: it is about this, whatever else the code does; a seed may be about something else by then."""
-    if mutant.tests:
-        return Trial(mutant, tests=mutant.tests[:1])
+    """The seed that is noted, if there is one, else a test; what else there is, if that seed is about something else by
+    now."""
     noted = record.load().get(mutant.name)
-    first = [] if noted is None or noted.seed is None else [noted.seed]
-    return Trial(mutant, tuple(dict.fromkeys([*first, *_OTHER_SEEDS])))
+    seed = () if noted is None or noted.seed is None else (noted.seed,)
+    others = () if mutant.tests else _OTHER_SEEDS
+    return Trial(mutant, tuple(dict.fromkeys((*seed, *others))), mutant.tests[:1], once=True)
 
 
 def _control(verdicts: Iterable[Verdict], processes: int) -> list[Verdict]:
@@ -95,17 +95,15 @@ def _control(verdicts: Iterable[Verdict], processes: int) -> list[Verdict]:
 
 def _fault(verdict: Verdict) -> str:
     """Why this does not count as caught; empty: it does."""
-    mutant = verdict.trial.mutant
+    mutant, trial = verdict.trial.mutant, verdict.trial
     assert mutant is not None
+    survived = [test for test in trial.tests if test not in verdict.failed]
+    if trial.seeds and verdict.seed is None:
+        survived.insert(0, f"{verdict.tried} seeds")
     if verdict.broken:
         return verdict.broken
-    if verdict.trial.seeds and verdict.seed is None:
-        return f"SURVIVED {verdict.tried} seeds"
-    survived = [test for test in verdict.trial.tests if test not in verdict.failed]
-    if survived:
+    if not verdict.is_caught or (survived and not trial.once):
         return f"SURVIVED {', '.join(survived)}"
-    if not verdict.is_caught:
-        return "SURVIVED: nothing looks for it"
     if verdict.seed is not None and not mutant.is_shown_by(verdict.said):
         return f"caught, but not for what it is ({mutant.shows}): {verdict.said}"
     return ""

@@ -42,6 +42,8 @@ class Trial:
     """One after the other, until one catches it."""
     tests: tuple[str, ...] = ()
     """All of them."""
+    once: bool = False
+    """It is enough that one catches it: no test, if a seed did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def hold(trial: Trial) -> Verdict:
         if violation is not None:
             seed, said = seed_tried, violation
             break
-    failed = {test: failure for test in trial.tests if (failure := fails(test)) is not None}
+    tests = () if trial.once and seed is not None else trial.tests
+    failed = {test: failure for test in tests if (failure := fails(test)) is not None}
     broken = ""
     if patched is not None and patched.waiting:
         broken = f"nobody has imported {', '.join(sorted(patched.waiting))}: nothing is proved"

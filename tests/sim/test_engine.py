@@ -14,22 +14,29 @@ from tests.sim.engine.runner import run_many
 from tests.sim.engine.trace import told
 from tests.sim.engine.virtual_time import BEGIN
 
-SEEDS = 60
+SHARES = 6
+SEEDS = 10
+"""That count, in each share."""
 
 
-def test_nothing_is_lost_reordered_or_held_up(capsys: pytest.CaptureFixture[str]) -> None:
-    summary = run_many(SEEDS)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_nothing_is_lost_reordered_or_held_up(share: int, capsys: pytest.CaptureFixture[str]) -> None:
+    first = share * 25
+    summary = run_many(SEEDS, first=first)
     with capsys.disabled():
-        print(f"\n{summary.counted} seeds count of {summary.ran}: {figures(summary.totals)}", end="")
+        print(
+            f"\nfrom {first} on {summary.counted} seeds of {summary.ran}: {figures(summary.totals)}", end=""
+        )
     failures = [
         f"python -m tests.sim.engine --seed {outcome.seed}: {outcome.failure}" for outcome in summary.failures
     ]
     assert not failures, "\n".join(failures)
     assert summary.counted == SEEDS
-    assert summary.ran < SEEDS * 1.2, "nearly every seed is to count"
+    assert summary.ran <= SEEDS + 3, "nearly every seed is to count"
     totals = summary.totals
-    happened = (totals.crashes, totals.splits, totals.stops, totals.zombies, totals.gaps, totals.letters)
-    assert all(happened), figures(totals)
+    assert totals.changes >= 500 * SEEDS
+    assert totals.redelivered >= SEEDS
+    assert all((totals.crashes, totals.splits, totals.stops, totals.letters)), figures(totals)
 
 
 def trace_of(seed: int) -> list[str]:

@@ -33,6 +33,7 @@ def test_a_patch_that_does_not_fit_is_no_mutant(old: str, new: str) -> None:
         sources(Mutant("misfit", "", (Edit("cdc.core.reading", old, new),)))
 
 
+@pytest.mark.timeout(600)
 def test_every_mutant_is_caught() -> None:
     command = [sys.executable, "-m", "tests.mutants", "--recorded"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

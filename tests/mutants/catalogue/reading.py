@@ -130,7 +130,7 @@ MUTANTS = (
                 "lane.isolation.part(page) if lane.tracker.clear else page",
             ),
         ),
-        shows="twice",
+        shows="twice|dead letter",
     ),
     Mutant(
         "catch-up-before-the-head",

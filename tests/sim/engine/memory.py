@@ -16,6 +16,8 @@ _GRACE = 60.0
 class Memory:
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
+        self._done_with: dict[ShardKey, float] = {}
+        """Shards that nothing keeps any more, and since when."""
         self._left: dict[tuple[str, ShardKey], float] = {}
         """Rows of shards that the engine has forgotten, and since when."""
 
@@ -24,10 +26,11 @@ class Memory:
         now = process.outside.time.now
         patience = _LISTINGS * process.settings.relist_seconds + _GRACE
         entries = {entry.key: entry for entry in world.entries()}
-        for entry in entries.values():
-            gone = self._truth.shards[entry.key].gone_at
-            if gone is not None and now - max(gone, process.resumed_at) > patience:
-                self._forgettable(process, entry)
+        done_with = {key for key, entry in entries.items() if self._is_done_with(process, entry)}
+        self._done_with = {key: self._done_with.get(key, now) for key in done_with}
+        for shard, since in self._done_with.items():
+            if now - max(since, process.resumed_at) > patience:
+                raise Violation("memory", f"{shard.shard} has gone and is not forgotten", shard=shard)
         readers = engine.reading._shards
         cursors = engine._discovery._cursors
         looks = engine._discovery._looks
@@ -46,17 +49,18 @@ class Memory:
                 raise Violation("memory", "batches that are not durable", sink=lane.sink, shard=lane.shard)
         self._rows(process, set(entries), now, patience)
 
-    def _forgettable(self, process: Process, entry: ShardEntry) -> None:
-        """Everything that would allow to forget it is true for long."""
-        children = (process.engine.world.entry(child) for child in self._truth.shards[entry.key].children)
-        needed = any(
-            not lane.saved and lane.state is not LaneState.FINISHED
+    def _is_done_with(self, process: Process, entry: ShardEntry) -> bool:
+        """It has gone, every sink has finished it, and its children are known to the state store."""
+        known = self._truth.shards[entry.key]
+        if known.gone_at is None or not entry.finished:
+            return False
+        children = (process.engine.world.entry(child) for child in known.children)
+        return all(
+            lane.saved or lane.state is LaneState.FINISHED
             for child in children
             if child is not None
             for lane in child.lanes.values()
         )
-        if entry.finished and not needed:
-            raise Violation("memory", f"{entry.key.shard} has gone and is not forgotten", shard=entry.key)
 
     def _rows(self, process: Process, known: set[ShardKey], now: float, patience: float) -> None:
         if not process.owns:

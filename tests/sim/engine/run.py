@@ -222,7 +222,8 @@ class Run:
         plan = self.plan
         self._end_all()
         outages = [end for sink in plan.sinks for _, end in sink.temper.outages]
-        self.time.advance(max([self.time.now, *outages]) + 1.0)
+        written = self.began + plan.writes[-1].at if plan.writes else self.began
+        self.time.advance(max([self.time.now, written, *outages]) + 1.0)
         self._end_all()
         self.calm()
         process = self.start(until_caught_up=True)

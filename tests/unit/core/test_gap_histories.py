@@ -247,3 +247,17 @@ def test_a_shard_that_stays_unknown_or_leaves_the_listing_is_gone(gone: Callable
         if opened.reader.shard == key(1):
             script.send(m.ReadFailed(opened.reader, source_error(ErrorKind.NOT_FOUND)))
     assert [gap.kind for gap in gaps(script)] == [GapKind.VANISHED]
+
+
+def test_a_request_that_was_withdrawn_does_not_come_back_with_the_next_one() -> None:
+    """Both on shards that are gone; the sum of the first is withdrawn by `skip`, and the second is asked for again."""
+    name = ShardKey("", "orders trimmed snapshot requested")
+    withdrawn = SavedGap("a", name, "orders", START - HOUR, "it expired", SKIPPED, "trimmed", count=7)
+    asked = SavedGap("a", key(1), "orders", START, "it expired", "snapshot requested", "trimmed")
+    script = Script(settings=Settings(on_gap="snapshot"), saved=replace(BEGUN, gaps=[withdrawn, asked]))
+    script.start(shard(1))
+    script.engine._gaps.add_up([key(1)])
+    assert sorted((gap.decision, gap.count) for gap in gaps(script)) == [
+        (SKIPPED, 7),
+        ("snapshot requested", 1),
+    ]
