@@ -25,7 +25,7 @@ def batch(start: Position, *sequences: int) -> Batch:
 def test_a_hole_before_a_batch_is_seen() -> None:
     place = Destination("sink")
     place.apply(batch(BEGINNING, 1, 2), 1, 0.0)
-    with pytest.raises(Violation, match="^hole: "):
+    with pytest.raises(Violation, match=r"^hole: "):
         place.apply(batch(after("3"), 4), 1, 0.0)
 
 
@@ -35,7 +35,7 @@ def test_what_comes_twice_is_seen_where_it_must_not() -> None:
         place.apply(batch(BEGINNING, 1, 2), 1, 0.0)
     more.apply(batch(after("1"), 2), 1, 0.0)
     assert more.duplicates == 1
-    with pytest.raises(Violation, match="^twice: "):
+    with pytest.raises(Violation, match=r"^twice: "):
         once.apply(batch(after("1"), 2), 1, 0.0)
 
 
@@ -43,7 +43,7 @@ def test_an_item_that_goes_back_is_seen_and_a_redelivery_is_none() -> None:
     place = Destination("sink")
     place.apply(batch(BEGINNING, 1, 3), 1, 0.0)
     place.apply(batch(BEGINNING, 1, 3), 2, 0.0)
-    with pytest.raises(Violation, match="^order: "):
+    with pytest.raises(Violation, match=r"^order: "):
         place.apply(batch(after("1"), 2), 2, 0.0)
 
 
@@ -80,7 +80,7 @@ def test_a_split_counts_once(splits: int, rollovers: int) -> None:
         (500, 2, 1, 5, 0, False),
     ],
 )
-def test_a_seed_in_which_too_little_happens_does_not_count(  # noqa: PLR0913 - each is one of the rule's
+def test_a_seed_in_which_too_little_happens_does_not_count(
     changes: int, rollovers: int, splits: int, faults: int, redelivered: int, counts: bool
 ) -> None:
     totals = Totals(changes=changes, rollovers=rollovers, splits=splits, redelivered=redelivered)
