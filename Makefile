@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together and in their order; PARALLEL= runs everything in one process.
 PARALLEL ?= -n 2 --dist loadfile
 # Half of what tier 3 does is to wait for processes, leases and empty pages.
-PARALLEL_TIER3 ?= $(if $(PARALLEL),-n 4 --dist loadfile)
+PARALLEL_TIER3 ?= $(if $(PARALLEL),-n 3 --dist loadfile)
 TIER3 := -m "not soak"
 
 # A Python may be on the path and not start (version managers), be too old, or lack venv (Debian): ask each.
