@@ -85,9 +85,12 @@ class Gaps:
             lane.state is LaneState.FLOWING
             and not lane.unrecorded
             and lane.place.place is Place.BEGINNING
-            and lane.unread(self._world.now) > self._world.settings.retention_seconds
+            and self._unread(lane) > self._world.settings.retention_seconds
         ):
             self.found(lane, GapKind.UNREAD)
+
+    def _unread(self, lane: Lane) -> float:
+        return lane.unread(self._world.now, self._world.settings.iterator_seconds)
 
     def look_for_vanished(self, entry: ShardEntry) -> None:
         """On resume: a saved shard that is in no complete listing, and that nobody read for longer than a record lives.
@@ -97,7 +100,7 @@ class Gaps:
             return
         for lane in entry.lanes.values():
             waits = lane.state is LaneState.WAITING and not lane.unrecorded
-            old = lane.unread(self._world.now) > self._world.settings.retention_seconds
+            old = self._unread(lane) > self._world.settings.retention_seconds
             if waits and old and lane.place.place is Place.AFTER and not lane.kept_by_sink:
                 self.found(lane, GapKind.VANISHED)
 

@@ -234,9 +234,15 @@ class Lane:
         known = [time for time in (self.tracker.durable_created, self.evidence.through) if time is not None]
         return max(known) if known else None
 
-    def unread(self, now: Instant) -> float:
-        """Seconds for which nobody has looked here; by the monotonic clock, which does not jump."""
-        looked = [self.since, self.evidence.looked, self.passed_here]
+    def unread(self, now: Instant, iterator_seconds: float) -> float:
+        """Seconds for which nobody has looked here; by the monotonic clock, which does not jump.
+
+        One empty page counts for as long as its iterator lives, which goes on from there. Beyond that only a run of them.
+        """
+        last = self.evidence.last
+        if last is not None and now.monotonic - last.monotonic > iterator_seconds:
+            last = None
+        looked = [self.since, last, self.evidence.looked, self.passed_here]
         return now.monotonic - max(at.monotonic for at in looked if at is not None)
 
 

@@ -93,7 +93,12 @@ class Saving:
                 self.tables.get(lane.shard.stream, ""),
                 lane.kept_by_sink,
                 # Where nothing was read yet a save makes nothing younger: what expires there, expires untold.
-                now.wall - (lane.unread(now) if lane.tracker.durable.place is Place.BEGINNING else 0.0),
+                now.wall
+                - (
+                    lane.unread(now, self._world.settings.iterator_seconds)
+                    if lane.tracker.durable.place is Place.BEGINNING
+                    else 0.0
+                ),
                 lane.through,
                 lane.tracker.durable_created,
             )

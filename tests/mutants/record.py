@@ -75,7 +75,8 @@ def save(record: Mapping[str, Caught]) -> None:
 
 def page(record: Mapping[str, Caught]) -> str:
     by_whole = sum(
-        record[name].seed is not None or any(map(_is_scenario, mutant.tests)) for name, mutant in MUTANTS.items()
+        record[name].seed is not None or any(map(_is_scenario, mutant.tests))
+        for name, mutant in MUTANTS.items()
     )
     parts = [_HEAD.format(count=len(MUTANTS), by_whole=by_whole)]
     for part in PARTS:

@@ -1,5 +1,7 @@
 """The watch sees what it watches for, and the counts are right: what no run of the engine as it is can show."""
 
+from dataclasses import replace
+
 import pytest
 
 from cdc.core.lineage import ShardEntry
@@ -14,7 +16,8 @@ from tests.sim.engine.plan import Reshape, Suspension
 from tests.sim.engine.profiles import plan_of
 from tests.sim.engine.run import Run, Totals, drive
 from tests.sim.engine.shrink import report, shrink
-from tests.sim.engine.small import small_plan
+from tests.sim.engine.small import QUICK, WEATHER, small_plan
+from tests.sim.engine.virtual_time import BEGIN
 from tests.unit.core.script import START, STREAM, change, key
 
 
@@ -25,7 +28,7 @@ def batch(start: Position, *sequences: int) -> Batch:
 def test_a_hole_before_a_batch_is_seen() -> None:
     place = Destination("sink")
     place.apply(batch(BEGINNING, 1, 2), 1, 0.0)
-    with pytest.raises(Violation, match="^hole: "):
+    with pytest.raises(Violation, match=r"^hole: "):
         place.apply(batch(after("3"), 4), 1, 0.0)
 
 
@@ -35,7 +38,7 @@ def test_what_comes_twice_is_seen_where_it_must_not() -> None:
         place.apply(batch(BEGINNING, 1, 2), 1, 0.0)
     more.apply(batch(after("1"), 2), 1, 0.0)
     assert more.duplicates == 1
-    with pytest.raises(Violation, match="^twice: "):
+    with pytest.raises(Violation, match=r"^twice: "):
         once.apply(batch(after("1"), 2), 1, 0.0)
 
 
@@ -43,7 +46,7 @@ def test_an_item_that_goes_back_is_seen_and_a_redelivery_is_none() -> None:
     place = Destination("sink")
     place.apply(batch(BEGINNING, 1, 3), 1, 0.0)
     place.apply(batch(BEGINNING, 1, 3), 2, 0.0)
-    with pytest.raises(Violation, match="^order: "):
+    with pytest.raises(Violation, match=r"^order: "):
         place.apply(batch(after("1"), 2), 2, 0.0)
 
 
@@ -60,6 +63,33 @@ def test_a_save_by_a_fenced_off_owner_is_seen(monkeypatch: pytest.MonkeyPatch) -
     violation = drive(Run(run.plan))
     assert violation is not None
     assert violation.kind == "save by a fenced-off owner"
+
+
+def test_a_gap_excuses_what_the_service_has_no_more_and_nothing_else() -> None:
+    """Trimmed up to a hundred seconds late: what is a day old, and still there, is owed."""
+    day = 50.0
+    plan = small_plan(
+        1,
+        closings=0,
+        gaps=True,
+        behaviour=replace(WEATHER, retention_seconds=day, trim_late_seconds=100.0),
+        settings=replace(QUICK, retention_seconds=day, long_ago_seconds=day * 23 / 24, on_gap="skip"),
+    )
+    run = Run(replace(plan, writes=tuple(replace(write, at=write.at + 6.0) for write in plan.writes)))
+    run.schedule()
+    run.start()
+    run.time.advance(BEGIN + 5.0)
+    run.pipeline.kill()
+    run.time.advance(BEGIN + day + 12.0)
+    run.start()
+    run.time.advance(BEGIN + day + 20.0)
+    record = run.truth.records[-1]
+    assert {gap.shard for gap in run.pipeline.saved.gaps} == {record.shard}
+    assert record.written_at + day < run.time.now
+    assert (record.is_trimmed, run.checks.owes("sink0", record)) == (False, True)
+    run.time.advance(BEGIN + day + 115.0)
+    run.truth.update()
+    assert (record.is_trimmed, run.checks.owes("sink0", record)) == (True, False)
 
 
 @pytest.mark.parametrize(("splits", "rollovers"), [(3, 0), (1, 2), (0, 3)])
@@ -80,7 +110,7 @@ def test_a_split_counts_once(splits: int, rollovers: int) -> None:
         (500, 2, 1, 5, 0, False),
     ],
 )
-def test_a_seed_in_which_too_little_happens_does_not_count(  # noqa: PLR0913 - each is one of the rule's
+def test_a_seed_in_which_too_little_happens_does_not_count(
     changes: int, rollovers: int, splits: int, faults: int, redelivered: int, counts: bool
 ) -> None:
     totals = Totals(changes=changes, rollovers=rollovers, splits=splits, redelivered=redelivered)

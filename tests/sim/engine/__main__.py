@@ -100,6 +100,7 @@ class _Progress:
         self._wanted = wanted
         self._line_due = time.monotonic() + _SECONDS_BETWEEN_LINES
         self._bar: Progress | None = None
+        self._failed = 0
         if sys.stderr.isatty():
             columns = (
                 TextColumn("simulation"),
@@ -121,6 +122,9 @@ class _Progress:
             self._bar.stop()
 
     def tell(self, summary: Summary) -> None:
+        if len(summary.failures) > self._failed:
+            self._failed = len(summary.failures)
+            print(f"FAILED seed {summary.failures[-1].seed}", file=sys.stderr, flush=True)
         if self._bar is not None:
             self._bar.update(self._task, completed=summary.counted, failed=len(summary.failures))
         elif time.monotonic() >= self._line_due:

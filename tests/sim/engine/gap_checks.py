@@ -43,7 +43,7 @@ class GapChecks:
         known = self._told[gap.sink, gap.shard]
         if not any((one.found_at, one.count) == (gap.found_at, gap.count) for one, _ in known):
             self.count += 1
-            if not (self._lost(gap) or self._was_away(gap.sink)):
+            if not (self._lost(gap) or self._at_the_edge(gap) or self._was_away(gap.sink)):
                 raise Violation(
                     "gap told", f"nothing can have been lost: {gap.reason}", sink=gap.sink, shard=gap.shard
                 )
@@ -51,7 +51,7 @@ class GapChecks:
 
     def excuses(self, sink: str, record: Written) -> bool:
         """Whether it has expired, and it is told that this sink may not get what was written until then."""
-        if not self._told or record.written_at + self._day > self._time.now:
+        if not self._told or not record.is_trimmed:
             return False
         return any(
             record.written_at <= told_at
@@ -68,6 +68,18 @@ class GapChecks:
             record.id.sequence > after and record.written_at + self._day <= now
             for record in self._truth.shard(gap.shard).records
         )
+
+    def _at_the_edge(self, gap: SavedGap) -> bool:
+        """The sink is a whole day behind on this shard, for whatever reason. Either its place has expired, and the next
+        record, which it has not passed, is about to: the service refuses such a place, and does not say whether anything
+        behind it has gone. Or it has nothing yet of a shard that is a day old, and was closed long ago."""
+        now, shard = self._time.now, self._truth.shard(gap.shard)
+        if not gap.after:
+            closed_long_ago = shard.closed_at is not None and shard.closed_at + _COMES_BACK <= now
+            return closed_long_ago and shard.created_at + self._day <= now
+        after = int(gap.after)
+        expired = any(one.id.sequence == after and one.written_at + self._day <= now for one in shard.records)
+        return expired and any(one.id.sequence > after for one in shard.records)
 
     def _was_away(self, sink: str) -> bool:
         """For about as long as a record lives."""

@@ -362,9 +362,9 @@ def drive(run: Run) -> Violation | None:
     except Violation as violation:
         return violation
     except Exception as error:  # noqa: BLE001 - it is told
-        violation = Violation(type(error).__name__, str(error))
-        violation.__cause__ = error
-        return violation
+        raised = Violation(type(error).__name__, str(error))
+        raised.__cause__ = error
+        return raised
     return None
 
 

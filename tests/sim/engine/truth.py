@@ -23,6 +23,14 @@ class Written:
     item: str
     written_at: float
     visible_at: float
+    record: Record = field(repr=False)
+    """The service's own."""
+
+    @property
+    def is_trimmed(self) -> bool:
+        """No call gives it any more: not sooner than a day after it was written, and some time later where the service
+        trims late."""
+        return self.record.shard.is_trimmed(self.record)
 
 
 @dataclass(slots=True)
@@ -122,6 +130,7 @@ class Truth:
             msgspec.json.encode(record.change.keys).decode(),
             record.written_at - WALL,
             record.visible_at - WALL,
+            record,
         )
         shard.records.append(written)
         shard.sequences.append(record.sequence)

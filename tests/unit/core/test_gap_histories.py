@@ -261,3 +261,28 @@ def test_a_request_that_was_withdrawn_does_not_come_back_with_the_next_one() -> 
         (SKIPPED, 7),
         ("snapshot requested", 1),
     ]
+
+
+def test_one_empty_page_says_nothing_about_the_hours_after_it() -> None:
+    """A shard is read for the first time when its oldest record has an hour left, its first page is empty as one in
+    mid-shard may be, and then its sink takes nothing for two hours."""
+    begun = replace(BEGUN.cursors[0], position=BEGINNING)
+    for hours, gap in ((0.1, False), (2.0, True)):
+        script = Script(saved=replace(BEGUN, cursors=[begun]), wall=START + 23 * HOUR)
+        script.flow(shard(1))
+        script.open_iterators()
+        script.page(script.one(m.Read))
+        sink = script.engine.world.sinks["a"]
+        sink.starved, sink.unaccepted_bytes = True, 1 << 40
+        script.wait(hours * HOUR)
+        assert bool(gaps(script)) == gap
+
+
+def test_a_shard_that_is_being_read_when_it_becomes_a_day_old_has_no_gap() -> None:
+    begun = replace(BEGUN.cursors[0], position=BEGINNING)
+    script = Script(saved=replace(BEGUN, cursors=[begun]), wall=START + 24 * HOUR - 1.0)
+    script.flow(shard(1))
+    script.open_iterators()
+    script.page(script.one(m.Read))
+    script.wait(2.0)
+    assert not gaps(script)
