@@ -19,12 +19,34 @@ reader of DynamoDB Streams has made, or could; most look harmless, and some make
 the simulation at some seed, or by a [scenario](conformance.md) that is about it; the others by a test of the part, which is named.
 
 `make mutants` breaks, runs and prints all of it, and runs the code as it is on the same seeds and tests, which has to pass. One
-mutant alone: `python -m tests.mutants child-at-read`. A mutant is a patch to the source of a module, made on its way into a process
+mutant alone: `make mutants MUTANTS_ARGS=child-at-read`. A mutant is a patch to the source of a module, made on its way into a process
 of its own (`tests/mutants`): no file changes. `make test` proves with every change that each patch still fits, and that each
 mutant is still caught.
 
 *Seeds* is how many runs of the simulation it took, from seed 0 on; where there is none, the simulation cannot show it, or needs
-longer than the test that is named.
+longer than the test that is named. Behind *the simulation* stands the promise that was broken:
+
+| What the simulation says | What happened |
+|---|---|
+| *passed over* | a sink was given what comes behind a change that it was owed and had not been given |
+| *position ahead* | a position passed a change that is not durable |
+| *child before parent* | a sink was given a shard before the end of its parent was durable there |
+| *two unaccepted* | a second batch of a shard was given to a sink that had not accepted the first |
+| *twice* | a change came again to a sink that keeps its positions |
+| *start* | something was given before it was saved where the sink begins |
+| *claim* | a sink was to take a shard over before it was open, or while batches of it were on their way, or was given one that it had not |
+| *dead letter*, *dead letters* | a change was put aside that nobody refused; more were than a minute allows |
+| *gap*, *gap told* | a loss was told where nothing was lost |
+| *open and finished* | a shard counts as read to its end, and is open |
+| *waits for another* | a sink that was up did not get in time what could be read |
+| *not caught up* | in calm weather the rest was not delivered, or `--until-caught-up` ended otherwise than it should |
+| *not saved* | what is durable at a sink was not saved in time |
+| *two saves* | a save was sent before the one before it was answered |
+| *fenced and goes on* | a process went on that another one had taken the pipeline over from |
+| *stop*, *does not stop* | an orderly end took too long, or had another exit code than 0 |
+| *call budget*, *iterators* | more calls, or more readers on a shard, than the service allows |
+| *memory* | more is kept than there is a use for |
+| *KeyError*, *ValueError* | the engine itself raised this exception |
 """
 
 

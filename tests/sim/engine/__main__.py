@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.sim.engine.profiles import plan_of
 from tests.sim.engine.run import Run, Totals, drive
 from tests.sim.engine.runner import Summary, run_many
-from tests.sim.engine.shrink import report, shrink
+from tests.sim.engine.shrink import report, shrink, try_out
 from tests.sim.engine.trace import told
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -38,6 +38,8 @@ def main() -> int:
     if arguments.seed is not None:
         return replay(arguments.seed)
     if arguments.shrink is not None:
+        if try_out(plan_of(arguments.shrink)) is None:
+            parser.error(f"seed {arguments.shrink} breaks no promise: there is nothing to shrink")
         for line in report(shrink(plan_of(arguments.shrink))):
             print(line)
         return 1

@@ -8,9 +8,10 @@ from cdc.testing.sim.service import Sim
 PAGE = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
 
 
-def test_the_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(example, "docs/simulator.md", "exec"), {})  # noqa: S102 - it is the page's own
+def test_the_examples_run_one_after_the_other() -> None:
+    examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(examples) == 2
+    exec(compile("\n".join(examples), "docs/simulator.md", "exec"), {})  # noqa: S102 - they are the page's own
 
 
 def test_every_setting_is_named() -> None:
