@@ -78,9 +78,11 @@ class Streams:
         """The stream as it is now, also if no call can find it any more.
 
         Raises:
-            KeyError: there never was one.
+            ValueError: there never was one.
         """
-        stream = self._streams[arn]
+        stream = self._streams.get(arn)
+        if stream is None:
+            raise ValueError(f"there is no stream with the ARN {arn!r}")
         stream.settle(self.now())
         return stream
 

@@ -132,6 +132,8 @@ def test_what_the_control_cannot_do_it_says() -> None:
         world.sim.control.roll(world.arn, shard)
     with pytest.raises(ValueError, match="no shard"):
         world.sim.control.split(world.arn, "shardId-none")
+    with pytest.raises(ValueError, match="no stream with the ARN 'orders'"):
+        world.sim.control.split("orders")
     world.enable(on=False)
     with pytest.raises(ValueError, match="no open shard"):
         world.sim.control.split(world.arn)
