@@ -45,7 +45,7 @@ MUTANTS = (
                 "        for later in behind[:1]:\n",
             ),
         ),
-        tests=("tests/unit/core/test_tracker.py::test_the_watermark_never_passes_a_hole",),
+        tests=("tests/unit/core/test_tracker.py::test_nothing_is_given_while_batches_return",),
     ),
     Mutant(
         "sent-again-beside-what-returns",
