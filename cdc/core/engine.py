@@ -181,6 +181,7 @@ class Engine:
             case Action.REOPEN:
                 reason = event.error.kind.value
                 self.world.notice("info", "iterator-reopened", shard=entry.key.shard, reason=reason)
+                self._gaps.reopened(lanes, event.error)
             case Action.RETRY:
                 self._read_again_later(entry.key, event.error, rule.remedy)
             case Action.GAP:

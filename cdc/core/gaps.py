@@ -27,6 +27,7 @@ from cdc.core.halting import stop
 from cdc.core.lineage import Lane, LaneState, ShardEntry
 from cdc.core.saving import Saving
 from cdc.core.world import World
+from cdc.errors import CdcError, ErrorKind
 from cdc.model import BEGINNING, Place, Position, ShardKey, after
 from cdc.ports import GapKey, Instant, SavedGap
 
@@ -77,6 +78,18 @@ class Gaps:
             return True
         began = lane.started if lane.started is not None else now
         return lane.place.place is Place.BEGINNING and now - began <= long_ago
+
+    def reopened(self, lanes: Sequence[Lane], error: CdcError) -> None:
+        """An iterator is to be had anew. If that is so because the oldest record expired while the iterator stood before it:
+        whoever has been there for a day, and was not seen to have had everything until lately, owed that record; whoever
+        began since owes what is left."""
+        if error.kind is not ErrorKind.TRIMMED:
+            return
+        now, long_ago = self._world.now, self._world.settings.long_ago_seconds
+        for lane in lanes:
+            watched = lane.through is not None and now.wall - lane.through <= long_ago
+            if not (lane.wants_latest or watched or self.owes_nothing(lane)):
+                self.found(lane, GapKind.TRIMMED, error.message)
 
     def look_at_age(self, lane: Lane) -> None:
         """At the oldest record no call tells that older ones have gone. Where nobody looked for longer than a record

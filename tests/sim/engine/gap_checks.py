@@ -72,8 +72,11 @@ class GapChecks:
     def _at_the_edge(self, gap: SavedGap) -> bool:
         """The sink is a whole day behind on this shard, for whatever reason. Either its place has expired, and the next
         record, which it has not passed, is about to: the service refuses such a place, and does not say whether anything
-        behind it has gone. Or it has nothing yet of a shard that is a day old, and was closed long ago."""
+        behind it has gone. Or it has nothing yet of a shard that is a day old, and was closed long ago; or not the end of one
+        that was closed a day ago and is gone."""
         now, shard = self._time.now, self._truth.shard(gap.shard)
+        if shard.gone_at is not None and shard.closed_at is not None and shard.closed_at + self._day <= now:
+            return True
         if not gap.after:
             closed_long_ago = shard.closed_at is not None and shard.closed_at + _COMES_BACK <= now
             return closed_long_ago and shard.created_at + self._day <= now

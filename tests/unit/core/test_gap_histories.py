@@ -283,6 +283,29 @@ def test_a_shard_that_is_being_read_when_it_becomes_a_day_old_has_no_gap() -> No
     script = Script(saved=replace(BEGUN, cursors=[begun]), wall=START + 24 * HOUR - 1.0)
     script.flow(shard(1))
     script.open_iterators()
-    script.page(script.one(m.Read))
+    script.read()
     script.wait(2.0)
     assert not gaps(script)
+
+
+@pytest.mark.parametrize(
+    ("began", "watched", "told"), [(25.0, False, True), (1.0, False, False), (25.0, True, False)]
+)
+def test_what_expires_before_an_iterator_at_the_oldest_record_is_told_to_whom_it_was_owed(
+    began: float, watched: bool, told: bool
+) -> None:
+    """A page in mid-shard was empty, and before the next one the oldest record had expired."""
+    cursor = SavedCursor("a", key(1), BEGINNING, "orders", False, START - 23.5 * HOUR)
+    if watched:
+        cursor = replace(cursor, through=START - 60.0)
+    start = SavedStart("a", STREAM.arn, "orders", "trim-horizon", START - began * HOUR, STREAM.table_id)
+    script = Script(settings=Settings(on_gap="skip"), saved=Saved(cursors=[cursor], starts=[start]))
+    script.flow(shard(1))
+    script.read()
+    script.wait(1.0)
+    script.send(m.ReadFailed(script.one(m.Read).reader, source_error(ErrorKind.TRIMMED)))
+    assert [gap.kind for gap in gaps(script)] == ([GapKind.TRIMMED] if told else [])
+    if told:
+        script.save()
+    script.wait(1.0)
+    assert script.one(m.OpenIterator).position == BEGINNING
