@@ -181,7 +181,7 @@ class Reading:
         ]
         rule = policy.rule(policy.SOURCE, event.error)
         if event.error.kind is ErrorKind.TRIMMED and (reader.at.place is Place.BEGINNING or reader.oldest):
-            # The oldest record moved on while this iterator stood before it. Nothing that anybody counted on is gone.
+            # The oldest record moved on while this iterator stood before it: whether anybody was owed it is for the gaps.
             rule = policy.Rule(policy.Action.REOPEN, rule.remedy)
         if passing:
             rule = policy.Rule(policy.Action.RETRY, "")
